@@ -1,0 +1,1 @@
+"""What is remembered: runs, curves and trials in one SQL database."""

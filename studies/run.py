@@ -1,0 +1,214 @@
+"""A configuration, a run of it, and what a finished run is.
+
+A `Configuration` holds every setting of a model and of its training. A `Run` is one training of a
+configuration from one seed; its `key` names the fact that the training establishes. A `FinishedRun`
+is that fact: the curve of each epoch and why the run ended.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SEMANTICS = 1
+"""Version of what training a run means. It is part of every run's key: a change that alters curves
+beyond float rounding raises it, and old runs are then no answers any more."""
+
+MAX_SEED = 2_000_000
+"""Largest seed of a run. The seeds of a run's initialisers are 1000 · seed + k and have to fit into
+the 31 bits that Keras takes."""
+
+Cell = Literal["lstm", "gru", "rnn"]
+Optimizer = Literal["adam", "sgd", "rmsprop", "adagrad", "adamw", "nadam"]
+Activation = Literal["tanh", "sigmoid", "relu", "linear", "hard_sigmoid", "hard_sigmoid_keras2"]
+Initializer = Literal[
+    "glorot_uniform",
+    "he_uniform",
+    "lecun_uniform",
+    "random_uniform",
+    "random_normal",
+    "orthogonal",
+    "zeros",
+]
+Ending = Literal["solved", "censored", "diverged"]
+
+DEFAULT_LEARNING_RATE: dict[str, float] = {
+    "adam": 0.001,
+    "sgd": 0.01,
+    "rmsprop": 0.001,
+    "adagrad": 0.001,
+    "adamw": 0.001,
+    "nadam": 0.001,
+}
+"""Keras's own defaults."""
+
+OPTIMIZER_SETTINGS: dict[str, tuple[str, ...]] = {
+    "adam": ("beta_1", "beta_2", "epsilon"),
+    "sgd": ("momentum", "nesterov"),
+    "rmsprop": ("rho", "momentum", "epsilon"),
+    "adagrad": ("initial_accumulator_value", "epsilon"),
+    "adamw": ("beta_1", "beta_2", "epsilon", "weight_decay"),
+    "nadam": ("beta_1", "beta_2", "epsilon"),
+}
+"""Which of the optimizer's settings each optimizer reads, besides the learning rate."""
+
+CELL_SETTINGS: dict[str, tuple[str, ...]] = {
+    "lstm": ("recurrent_activation", "unit_forget_bias"),
+    "gru": ("recurrent_activation",),
+    "rnn": (),
+}
+"""Which settings only some cells read."""
+
+Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Configuration(BaseModel):
+    """The settings of a model and its training; every default is Keras's.
+
+    A stack of `layers` recurrent layers of `units` units each, and a dense softmax output. Settings
+    that the chosen cell or optimizer does not read may be given; they are no part of `identity`.
+    `learning_rate` left out is the optimizer's default in Keras.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cell: Cell = "lstm"
+    layers: int = Field(default=1, ge=1, le=64)
+    units: int = Field(ge=1, le=4096)
+    activation: Activation = "tanh"
+    recurrent_activation: Activation = "sigmoid"
+    kernel_initializer: Initializer = "glorot_uniform"
+    recurrent_initializer: Initializer = "orthogonal"
+    unit_forget_bias: bool = True
+    output_initializer: Initializer = "glorot_uniform"
+    optimizer: Optimizer = "adam"
+    learning_rate: float = Field(default=0.0, gt=0.0, le=1000.0)
+    momentum: Rate = 0.0
+    nesterov: bool = False
+    rho: Rate = 0.9
+    beta_1: Rate = 0.9
+    beta_2: Rate = 0.999
+    epsilon: float = Field(default=1e-7, gt=0.0, le=1.0)
+    initial_accumulator_value: float = Field(default=0.1, ge=0.0, le=1e6)
+    weight_decay: float = Field(default=0.004, ge=0.0, le=1.0)
+    batch_size: int = Field(default=32, ge=1, le=1_000_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_learning_rate(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "learning_rate" not in data:
+            rate = DEFAULT_LEARNING_RATE.get(str(data.get("optimizer", "adam")))
+            if rate is not None:
+                return {**data, "learning_rate": rate}
+        return data
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that have an influence, by name: equal identities train equally."""
+        unread = {name for names in OPTIMIZER_SETTINGS.values() for name in names}
+        unread |= {name for names in CELL_SETTINGS.values() for name in names}
+        unread -= set(OPTIMIZER_SETTINGS[self.optimizer]) | set(CELL_SETTINGS[self.cell])
+        if self.optimizer == "sgd" and self.momentum == 0.0:
+            unread.add("nesterov")
+        return {name: value for name, value in self.model_dump().items() if name not in unread}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training of a configuration from one seed.
+
+    `epochs` is the budget, `target` the training accuracy in (0, 1] that counts as solved.
+    """
+
+    configuration: Configuration
+    seed: int
+    epochs: int
+    target: float = 1.0
+
+    def key(self, task_fingerprint: str) -> str:
+        """32 hexadecimal digits that name what this run finds out, whatever its budget."""
+        fact = {
+            "task": task_fingerprint,
+            "configuration": self.configuration.identity(),
+            "seed": self.seed,
+            "target": self.target,
+            "semantics": SEMANTICS,
+        }
+        text = json.dumps(fact, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FinishedRun:
+    """What a run found out.
+
+    `curves` is float32 [epochs trained, len(series)], row 0 being epoch 1; its last row is the
+    epoch that solved the task, the epoch whose loss was not finite, or the last of the budget.
+    """
+
+    run: Run
+    ended: Ending
+    curves: np.ndarray
+    series: tuple[str, ...] = ("loss", "accuracy")
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained: the epochs to target where the run solved the task."""
+        return len(self.curves)
+
+    def curve(self, name: str) -> np.ndarray:
+        """One series, float32 [epochs]."""
+        return self.curves[:, self.series.index(name)]
+
+    def within(self, epochs: int) -> "FinishedRun":
+        """The same run as a budget of `epochs` shows it.
+
+        A run that ended later is censored there. Raises ValueError when a censored run was not
+        trained for as long as that.
+        """
+        run = Run(self.run.configuration, self.run.seed, epochs, self.run.target)
+        if self.epochs <= epochs and self.ended != "censored":
+            return FinishedRun(run, self.ended, self.curves, self.series)
+        if self.epochs < epochs:
+            raise ValueError(f"censored after {self.epochs} epochs, asked for {epochs}")
+        return FinishedRun(run, "censored", self.curves[:epochs], self.series)
+
+
+def gates(cell: Cell) -> int:
+    """How many pre-activations a unit of this cell has: 4, 3 or 1."""
+    return {"lstm": 4, "gru": 3, "rnn": 1}[cell]
+
+
+def parameters(configuration: Configuration, features: int, outputs: int) -> int:
+    """Trainable parameters, as `keras.Model.count_params` counts them.
+
+    Keras's GRU (`reset_after=True`) has one bias for the input and one for the recurrent kernel.
+    """
+    g, u = gates(configuration.cell), configuration.units
+    biases = 2 if configuration.cell == "gru" else 1
+    widths = [features] + [u] * (configuration.layers - 1)
+    stack = sum(g * u * (width + u + biases) for width in widths)
+    return stack + outputs * (u + 1)
+
+
+def flops_per_record(
+    configuration: Configuration, timesteps: int, features: int, outputs: int
+) -> int:
+    """Floating point operations of one training step for one record.
+
+    The matrix products of the forward pass (a multiplication and an addition count as two), times
+    three, since the backward pass has two products for each of the forward's. Element-wise work and
+    the optimizer are left out, as is usual.
+    """
+    g, u = gates(configuration.cell), configuration.units
+    widths = [features] + [u] * (configuration.layers - 1)
+    forward = sum(2 * g * u * (width + u) for width in widths) * timesteps + 2 * u * outputs
+    return 3 * forward
+
+
+def updates_per_epoch(configuration: Configuration, records: int) -> int:
+    """Batches, so optimizer steps, of an epoch; the last may be smaller."""
+    return math.ceil(records / configuration.batch_size)
