@@ -1,4 +1,54 @@
-"""Training many models at once.
+"""Training many models at once, as stock Keras would train each alone.
 
-`train` takes runs from an iterable and yields finished runs, in the order in which they finish.
+`train` takes runs from an iterable and yields finished runs, in the order in which they finish. It
+knows nothing of searches, databases or screens. The rooms, in the order in which a run passes them:
+
+- `slots` decides which run sits in which slot of which population, on which thread;
+- `initializers` draws the weights that Keras would draw for the run's seed;
+- `optimizers` turns a run's optimizer and learning rate into numbers, a row for each update;
+- `program` is the compiled chunk of epochs that trains all slots of a population;
+- `cells` and `losses` are what it computes, forwards and backwards;
+- `runtime` sets TensorFlow up: quiet, with a cache of compiled programs, a thread per core.
 """
+
+from collections.abc import Iterable, Iterator
+
+from studies.run import FinishedRun, Run
+from studies.tasks import Task
+
+CHUNK = 5
+"""Epochs that a population trains between two looks at who is done. A run that ends inside a chunk
+wastes what is left of it, so longer chunks cost more epochs, and shorter ones more dispatching."""
+
+MEMORY = 256 * 1024**2
+"""Bytes that the state and the activations of one population may take."""
+
+
+def train(
+    runs: Iterable[Run | None],
+    task: Task,
+    *,
+    chunk: int = CHUNK,
+    memory: int = MEMORY,
+    threads: int | None = None,
+) -> Iterator[FinishedRun]:
+    """Train runs on a task and yield each when it ends.
+
+    `runs` is taken from as slots become free, in the caller's thread; an item None means that
+    there is nothing to train just now: it is asked again after the next finished run was taken.
+    Every finished run has the series loss and accuracy, as `keras.Model.fit` reports them: means
+    over the epoch's records, each batch measured before its update. A run's curve depends on the
+    run and the task alone, to the bit: not on the runs beside it, their order, or `threads` (by
+    default one per core). Raises RuntimeError when `runs` says None while nothing is in training.
+    """
+    from sweep.engine.slots import Scheduler
+
+    with Scheduler(task, chunk=chunk, memory=memory, threads=threads) as scheduler:
+        yield from scheduler.train(iter(runs))
+
+
+def prepare() -> None:
+    """Import TensorFlow, which takes seconds: to be called in a thread while other work goes on."""
+    from sweep.engine import runtime
+
+    runtime.prepare()

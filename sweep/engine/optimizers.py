@@ -1,0 +1,146 @@
+"""Optimizers as numbers: one update rule whose coefficients say which optimizer it is.
+
+For a weight p with gradient g, two accumulators m and v, and a run's coefficients of one update:
+
+    v ← v_keep · v + v_take · g²
+    r = 1 / (floor + root · √(v + inside))
+    m ← m_keep · m + m_take · (g · r  if scaled_first else  g)
+    p ← p − decay · p − rate · (by_m · m + by_g · g) · (1 if scaled_first else r)
+
+Every optimizer here is a function from a configuration to such coefficients, a row for each update,
+so that runs with different optimizers train side by side in one program. The formulas and defaults
+are those of Keras 3 (keras/src/optimizers), rounding included where it matters: Keras takes powers
+of beta in single precision and 1 − beta in double.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from studies.run import Configuration
+
+COEFFICIENTS = (
+    "rate",
+    "by_m",
+    "by_g",
+    "floor",
+    "root",
+    "inside",
+    "m_keep",
+    "m_take",
+    "v_keep",
+    "v_take",
+    "decay",
+    "scaled_first",
+)
+
+Rows = dict[str, "np.ndarray | float"]
+
+
+def coefficients(configuration: Configuration, first: int, updates: int) -> np.ndarray:
+    """Coefficients of `updates` updates, the first being number `first` (counted from 1).
+
+    Returns float32 [updates, len(COEFFICIENTS)], columns in that order.
+    """
+    steps = np.arange(first, first + updates, dtype=np.float64)
+    rows = OPTIMIZERS[configuration.optimizer](configuration, steps)
+    table = np.zeros((updates, len(COEFFICIENTS)), np.float32)
+    for column, name in enumerate(COEFFICIENTS):
+        table[:, column] = rows.get(name, 0.0)
+    return table
+
+
+def initial_v(configuration: Configuration) -> float:
+    """What the accumulator v starts from; m starts from zero."""
+    return configuration.initial_accumulator_value if configuration.optimizer == "adagrad" else 0.0
+
+
+def sgd(c: Configuration, steps: np.ndarray) -> Rows:
+    """Stochastic gradient descent, with momentum and Nesterov's look-ahead if asked for."""
+    if c.nesterov and c.momentum:
+        step: Rows = {"by_m": c.momentum, "by_g": c.learning_rate}
+    else:
+        step = {"by_m": 1.0}
+    return {**step, "rate": 1.0, "floor": 1.0, "m_keep": c.momentum, "m_take": c.learning_rate}
+
+
+def rmsprop(c: Configuration, steps: np.ndarray) -> Rows:
+    """RMSprop (Hinton 2012); epsilon stands inside the root, as in Keras."""
+    rows: Rows = {"root": 1.0, "inside": c.epsilon, "v_keep": c.rho, "v_take": 1.0 - c.rho}
+    if not c.momentum:
+        return {**rows, "rate": c.learning_rate, "by_g": 1.0}
+    return {
+        **rows,
+        "rate": 1.0,
+        "by_m": 1.0,
+        "m_keep": c.momentum,
+        "m_take": c.learning_rate,
+        "scaled_first": 1.0,
+    }
+
+
+def adagrad(c: Configuration, steps: np.ndarray) -> Rows:
+    """Adagrad (Duchi, Hazan and Singer 2011)."""
+    return {
+        "rate": c.learning_rate,
+        "by_g": 1.0,
+        "root": 1.0,
+        "inside": c.epsilon,
+        "v_keep": 1.0,
+        "v_take": 1.0,
+    }
+
+
+def adam(c: Configuration, steps: np.ndarray) -> Rows:
+    """Adam (Kingma and Ba 2014) in the form of its section 2, epsilon outside the root."""
+    power_1, power_2 = _powers(c.beta_1, steps), _powers(c.beta_2, steps)
+    one = np.float32(1.0)
+    rate = np.float32(c.learning_rate) * np.sqrt(one - power_2) / (one - power_1)
+    return {
+        "rate": rate,
+        "by_m": 1.0,
+        "floor": c.epsilon,
+        "root": 1.0,
+        "m_keep": c.beta_1,
+        "m_take": 1.0 - c.beta_1,
+        "v_keep": c.beta_2,
+        "v_take": 1.0 - c.beta_2,
+    }
+
+
+def adamw(c: Configuration, steps: np.ndarray) -> Rows:
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2017), on every weight as in Keras."""
+    return {**adam(c, steps), "decay": c.weight_decay * c.learning_rate}
+
+
+def nadam(c: Configuration, steps: np.ndarray) -> Rows:
+    """Adam with Nesterov momentum (Dozat 2016), with Keras's momentum schedule."""
+    count = int(steps[-1]) + 1
+    momenta = c.beta_1 * (1.0 - 0.5 * np.power(0.96, np.arange(1.0, count + 1.0)))
+    products = np.cumprod(momenta)
+    now = steps.astype(int) - 1
+    return {
+        "rate": c.learning_rate,
+        "by_m": momenta[now + 1] / (1.0 - products[now + 1]),
+        "by_g": (1.0 - momenta[now]) / (1.0 - products[now]),
+        "floor": c.epsilon,
+        "root": 1.0 / np.sqrt(np.float32(1.0) - _powers(c.beta_2, steps)),
+        "m_keep": c.beta_1,
+        "m_take": 1.0 - c.beta_1,
+        "v_keep": c.beta_2,
+        "v_take": 1.0 - c.beta_2,
+    }
+
+
+OPTIMIZERS: dict[str, Callable[[Configuration, np.ndarray], Rows]] = {
+    "sgd": sgd,
+    "rmsprop": rmsprop,
+    "adagrad": adagrad,
+    "adam": adam,
+    "adamw": adamw,
+    "nadam": nadam,
+}
+
+
+def _powers(base: float, steps: np.ndarray) -> np.ndarray:
+    return np.power(np.float32(base), steps.astype(np.float32))

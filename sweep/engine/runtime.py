@@ -1,0 +1,106 @@
+"""TensorFlow, set up for many small models: quiet, cached, a thread per core.
+
+Whatever in the engine needs TensorFlow takes it from here, so that its settings are made before its
+first import.
+"""
+
+import os
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+_lock = threading.Lock()
+_tensorflow: Any = None
+
+
+def prepare() -> Any:
+    """Import TensorFlow once and return the module.
+
+    Sets, unless the environment already says otherwise: a persistent cache of compiled programs in
+    the user's cache directory (`SWEEP_CACHE` names another), and one thread for each of XLA's
+    programs, since the engine runs a program per core.
+    """
+    global _tensorflow
+    with _lock:
+        if _tensorflow is None:
+            _set_environment()
+            with _quiet():
+                import tensorflow
+
+            threads = max(2, cores())
+            try:
+                tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+            except RuntimeError:
+                pass  # a program that embeds sweep has started TensorFlow with its own settings
+            _tensorflow = tensorflow
+    return _tensorflow
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cache_directory() -> Path:
+    """Where compiled programs are kept between processes."""
+    chosen = os.environ.get("SWEEP_CACHE")
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("sweep")) / "programs"
+
+
+def _set_environment() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_cpu_multi_thread_eigen" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+    flags = os.environ.get("TF_XLA_FLAGS", "")
+    directory = cache_directory()
+    if "persistent_cache" not in flags and _writable(directory):
+        os.environ["TF_XLA_FLAGS"] = (
+            f"{flags} --tf_xla_persistent_cache_directory={directory}"
+            " --tf_xla_persistent_cache_prefix=sweep"
+        ).strip()
+
+
+def _writable(directory: Path) -> bool:
+    # A blank would end the flag's value: TensorFlow splits the variable at white space.
+    if any(character.isspace() for character in str(directory)):
+        return False
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(directory, os.W_OK)
+
+
+@contextmanager
+def _quiet():
+    """Keep what TensorFlow's libraries print while they load from the terminal.
+
+    Those lines come from C++ before its log level can be set, so the file descriptor itself is
+    turned away; Python's own `sys.stderr` moves to a copy of it and goes on writing.
+    """
+    try:
+        keep = os.dup(2)
+    except OSError:
+        yield
+        return
+    try:
+        own = sys.stderr.fileno() == 2
+    except (AttributeError, OSError, ValueError):
+        own = False
+    if own:
+        sys.stderr.flush()
+        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    os.close(silence)
+    try:
+        yield
+    finally:
+        os.dup2(keep, 2)
+        os.close(keep)
