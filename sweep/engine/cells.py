@@ -131,7 +131,10 @@ def _gates(z: Tensor, kinds: tuple[str, ...]) -> tuple[Tensor, Tensor]:
         shift = tf.constant(np.where(half == 0.5, 0.5, 0.0)[None, :, None], z.dtype)
         t = tf.tanh(z * scale)
         return t * scale + shift, (1.0 - t * t) * (scale * scale)
-    parts = [_activate(part, kind) for part, kind in zip(tf.split(z, len(kinds), axis=1), kinds, strict=True)]
+    parts = [
+        _activate(part, kind)
+        for part, kind in zip(tf.split(z, len(kinds), axis=1), kinds, strict=True)
+    ]
     return tf.concat([p[0] for p in parts], axis=1), tf.concat([p[1] for p in parts], axis=1)
 
 

@@ -109,7 +109,7 @@ def adam(c: Configuration, steps: np.ndarray) -> Rows:
 
 
 def adamw(c: Configuration, steps: np.ndarray) -> Rows:
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2017), on every weight as in Keras."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2017) of every weight."""
     return {**adam(c, steps), "decay": c.weight_decay * c.learning_rate}
 
 

@@ -14,7 +14,7 @@ compiles the whole chunk into one executable.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -105,7 +105,7 @@ def gates_of(cell: str) -> int:
     return gates(cell)  # type: ignore[arg-type]
 
 
-@lru_cache(maxsize=None)
+@cache
 def program(shape: Shape) -> Chunk:
     """The traced chunk of a shape; XLA compiles it when it is first called.
 
@@ -124,7 +124,18 @@ def program(shape: Shape) -> Chunk:
     mask = np.ones((per_epoch, shape.batch), np.float32)
     mask[-1, shape.records - (per_epoch - 1) * shape.batch :] = 0.0
 
-    def chunk(weights, m, v, fresh, fresh_weights, fresh_v, x, labels, order, coefficients):
+    def chunk(
+        weights: list[Tensor],
+        m: list[Tensor],
+        v: list[Tensor],
+        fresh: Tensor,
+        fresh_weights: list[Tensor],
+        fresh_v: Tensor,
+        x: Tensor,
+        labels: Tensor,
+        order: Tensor,
+        coefficients: Tensor,
+    ) -> Any:
         def started(new: Tensor, old: Tensor) -> Tensor:
             return tf.where(fresh[:, None, None] > 0.0, new, old)
 
@@ -133,15 +144,22 @@ def program(shape: Shape) -> Chunk:
         v = [started(tf.zeros_like(a) + fresh_v[:, None, None], a) for a in v]
         masks = tf.constant(mask)
 
-        def one_batch(k, weights, m, v, losses, correct):
+        def one_batch(
+            k: Tensor,
+            weights: list[Tensor],
+            m: list[Tensor],
+            v: list[Tensor],
+            losses: Tensor,
+            correct: Tensor,
+        ) -> Any:
             batch = order[k]
             gathered = tf.transpose(tf.gather(x, batch), [0, 2, 1])
             truth = tf.transpose(tf.gather(labels, batch), [0, 2, 1])
-            loss, right, gradients = _step(shape, cell, weights, gathered, truth, masks[k % per_epoch])
+            loss, right, gradients = _step(
+                shape, cell, weights, gathered, truth, masks[k % per_epoch]
+            )
             c = {name: coefficients[k, i][:, None, None] for i, name in enumerate(COEFFICIENTS)}
-            updated = [
-                _update(c, *each) for each in zip(weights, m, v, gradients, strict=True)
-            ]
+            updated = [_update(c, *each) for each in zip(weights, m, v, gradients, strict=True)]
             epoch = [[k // per_epoch]]
             losses = tf.tensor_scatter_nd_add(losses, epoch, loss[None])
             correct = tf.tensor_scatter_nd_add(correct, epoch, right[None])

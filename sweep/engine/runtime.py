@@ -7,7 +7,7 @@ first import.
 import os
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,9 @@ def prepare() -> Any:
                 import tensorflow
 
             threads = max(2, cores())
-            try:
+            # A program that embeds sweep may have started TensorFlow with its own settings.
+            with suppress(RuntimeError):
                 tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
-            except RuntimeError:
-                pass  # a program that embeds sweep has started TensorFlow with its own settings
             _tensorflow = tensorflow
     return _tensorflow
 

@@ -119,7 +119,11 @@ class Scheduler:
                         return
                     population.busy = True
                     line = self._waiting.get(population.shape)
-                    arrivals = [line.popleft() for _ in range(min(population.free, len(line)))] if line else []
+                    arrivals = (
+                        [line.popleft() for _ in range(min(population.free, len(line)))]
+                        if line
+                        else []
+                    )
                 for finished in population.advance(arrivals):
                     self._finished.put(finished)
                 with self._change:
@@ -141,9 +145,7 @@ class Scheduler:
                 runs += min(population.free, len(line))
                 if runs > most:
                     best, most = population, runs
-        compiling = {
-            p.shape for p in self._populations if p.busy and p.shape not in self._compiled
-        }
+        compiling = {p.shape for p in self._populations if p.busy and p.shape not in self._compiled}
         for shape, line in self._waiting.items():
             runs = min(len(line), shape.slots)
             idle = any(p.shape == shape and not p.busy and p.free for p in self._populations)
@@ -186,7 +188,9 @@ class Population:
             self._state = (self._no_news, self._no_news, self._no_news)
         news = [tf.constant(w) for w in self._fresh] if arrivals else self._no_news
         updates = shape.chunk * shape.updates_per_epoch
-        order = np.zeros((shape.slots, shape.chunk, shape.updates_per_epoch * shape.batch), np.int32)
+        order = np.zeros(
+            (shape.slots, shape.chunk, shape.updates_per_epoch * shape.batch), np.int32
+        )
         table = np.zeros((updates, len(COEFFICIENTS), shape.slots), np.float32)
         table[:, COEFFICIENTS.index("floor")] = 1.0
         for slot, run in enumerate(self._runs):
@@ -223,35 +227,41 @@ class Population:
             self._trained[slot] = 0
             fresh[slot] = 1.0
             fresh_v[slot] = optimizers.initial_v(run.configuration)
-        for slot in np.flatnonzero(fresh):
-            run = self._runs[slot]
-            assert run is not None
-            for own, padded in zip(self._weights(run), self._fresh, strict=True):
-                padded[slot] = own
+        for slots in self._same_weights(np.flatnonzero(fresh).tolist()):
+            weights = self._weights([self._runs[slot] for slot in slots])
+            for own, padded in zip(weights, self._fresh, strict=True):
+                padded[slots] = own
         return fresh, fresh_v
 
-    def _weights(self, run: Run) -> list[np.ndarray]:
-        """A run's initial weights in the program's layout, padded with zeros to its width."""
-        shape, units = self.shape, run.configuration.units
-        drawn = [
-            w[0]
-            for w in initial_weights(
-                run.configuration, [run.seed], self._task.features, len(self._task.classes)
-            )
-        ]
+    def _same_weights(self, slots: list[int]) -> list[list[int]]:
+        """Slots whose runs differ in nothing that initial weights depend on but their seeds."""
+        groups: dict[Any, list[int]] = {}
+        for slot in slots:
+            run = self._runs[slot]
+            assert run is not None
+            c = run.configuration
+            alike = (c.units, c.kernel_initializer, c.recurrent_initializer, c.output_initializer)
+            groups.setdefault((*alike, c.unit_forget_bias), []).append(slot)
+        return list(groups.values())
+
+    def _weights(self, runs: list[Run | None]) -> list[np.ndarray]:
+        """Initial weights of like runs in the program's layout, padded with zeros to its width."""
+        seated = [run for run in runs if run is not None]
+        configuration, shape = seated[0].configuration, self.shape
+        drawn = initial_weights(
+            configuration,
+            [run.seed for run in seated],
+            self._task.features,
+            len(self._task.classes),
+        )
         padded: list[np.ndarray] = []
-        for index, target in enumerate(shape.weights()):
-            own = drawn[index]
-            if index >= 3 * shape.layers:
-                own = own.T if own.ndim == 2 else own[:, None]
-                full = np.zeros(target, np.float32)
-                full[:, : own.shape[1]] = own
-            else:
-                own = own.T if own.ndim == 2 else own[:, None]
-                count = gates_of(shape.cell)
-                full = np.zeros((count, shape.width, target[1]), np.float32)
-                full[:, :units, : own.shape[1]] = own.reshape(count, units, own.shape[1])
-            padded.append(full.reshape(target))
+        for index, (own, target) in enumerate(zip(drawn, shape.weights(), strict=True)):
+            own = own.transpose(0, 2, 1) if own.ndim == 3 else own[:, :, None]
+            blocks = 1 if index >= 3 * shape.layers else gates_of(shape.cell)
+            own = own.reshape(len(seated), blocks, -1, own.shape[2])
+            full = np.zeros((len(seated), blocks, target[0] // blocks, target[1]), np.float32)
+            full[:, :, : own.shape[2], : own.shape[3]] = own
+            padded.append(full.reshape(len(seated), *target))
         return padded
 
     def _collect(self, measured: np.ndarray) -> list[FinishedRun]:
