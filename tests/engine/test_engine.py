@@ -1,0 +1,146 @@
+"""Training many models at once: who trains beside a run makes no difference to it."""
+
+import numpy as np
+import pytest
+from studies.run import Configuration, FinishedRun, Run
+from studies.tasks import Task
+from sweep.engine import program as programs
+from sweep.engine import slots, train
+
+
+def first_value(records: int = 60, timesteps: int = 3, features: int = 1) -> Task:
+    rng = np.random.default_rng(5)
+    x = rng.integers(0, 10, (records, timesteps, features)).astype(np.float32)
+    y = np.arange(records, dtype=np.int32) % 2
+    x[:, 0, 0] = y
+    return Task("first-value", x, y, ("0", "1"))
+
+
+def a_run(seed: int = 0, epochs: int = 12, target: float = 1.0, **settings: object) -> Run:
+    given = {"units": 5, "layers": 2, "learning_rate": 0.01, **settings}
+    return Run(Configuration.model_validate(given), seed, epochs, target)
+
+
+def trained(runs: list[Run], task: Task, **options: int) -> dict[Run, FinishedRun]:
+    return {finished.run: finished for finished in train(runs, task, **options)}
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return first_value()
+
+
+@pytest.fixture(scope="module")
+def company() -> list[Run]:
+    return [
+        a_run(seed, units=units, optimizer=optimizer, epochs=epochs)
+        for seed in range(4)
+        for units, optimizer, epochs in [(5, "adam", 12), (8, "sgd", 7), (16, "rmsprop", 23)]
+    ]
+
+
+def test_a_curve_is_the_same_to_the_bit_whoever_trains_beside_it(task, company):
+    together = trained(company, task)
+    for run in company[:3]:
+        alone = trained([run], task)[run]
+        assert alone.ended == together[run].ended
+        np.testing.assert_array_equal(alone.curves, together[run].curves)
+
+
+def test_a_refilled_slot_trains_as_a_fresh_one(task):
+    many = [a_run(seed, epochs=3 + seed % 4, target=1.0) for seed in range(40)]
+    in_two_slots = trained(many, task, threads=1)
+    for run in many[-3:]:
+        np.testing.assert_array_equal(trained([run], task)[run].curves, in_two_slots[run].curves)
+
+
+def test_the_number_of_threads_and_the_length_of_chunks_change_no_curve(task, company):
+    one, two = trained(company, task, threads=1), trained(company, task, threads=2, chunk=3)
+    for run in company:
+        np.testing.assert_array_equal(one[run].curves, two[run].curves)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "adagrad", "sgd", "nadam"])
+def test_units_that_pad_a_narrow_model_stay_exactly_zero(task, cell, optimizer):
+    run = a_run(cell=cell, optimizer=optimizer, epochs=100, momentum=0.5, weight_decay=0.1)
+    shape = programs.shape_of(run.configuration, task, chunk=5, memory=2**28)
+    assert shape.width == 16
+    tf = slots.prepare()
+    labels = np.eye(2, dtype=np.float32)[task.y]
+    x = tf.constant(task.x.reshape(task.records, -1))
+    population = slots.Population(shape, task, x, tf.constant(labels))
+    population.advance([run])
+    kernel, recurrent, bias = (w.numpy()[0] for w in population._state[0][:3])
+    per_gate = [w.reshape(-1, 16, w.shape[1]) for w in (kernel, recurrent, bias)]
+    assert all(np.any(w[:, :5] != 0.0) for w in per_gate[:2])
+    assert all(np.all(w[:, 5:] == 0.0) for w in per_gate)
+    assert np.all(per_gate[1][:, :, 5:] == 0.0)
+
+
+def test_an_activation_that_leaves_zero_is_trained_at_its_own_width(task):
+    run = a_run(activation="sigmoid")
+    assert programs.shape_of(run.configuration, task, chunk=5, memory=2**28).width == 5
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_loop_over_steps_computes_what_unrolled_steps_do(cell, monkeypatch):
+    task = first_value(timesteps=6, features=2)
+    run = a_run(cell=cell, epochs=6)
+    unrolled = trained([run], task)[run]
+    monkeypatch.setattr(programs, "UNROLLED", 2)
+    programs.program.cache_clear()
+    looped = trained([run], task)[run]
+    programs.program.cache_clear()
+    np.testing.assert_allclose(looped.curve("loss"), unrolled.curve("loss"), rtol=2e-6)
+
+
+def test_a_run_ends_with_the_epoch_that_solves_the_task(task):
+    (finished,) = train([a_run(epochs=400)], task)
+    assert finished.ended == "solved"
+    assert finished.epochs < 400
+    assert finished.curve("accuracy")[-1] == 1.0
+    assert np.all(finished.curve("accuracy")[:-1] < 1.0)
+
+
+def test_a_run_that_does_not_get_there_is_censored_at_its_budget(task):
+    (finished,) = train([a_run(epochs=7, optimizer="sgd", learning_rate=1e-6)], task)
+    assert (finished.ended, finished.epochs) == ("censored", 7)
+
+
+def test_a_run_whose_loss_is_not_finite_has_diverged(task):
+    run = a_run(cell="rnn", activation="relu", optimizer="sgd", learning_rate=1e3, units=16)
+    (finished,) = train([run], task)
+    assert finished.ended == "diverged"
+    assert not np.isfinite(finished.curve("loss")[-1])
+    assert np.all(np.isfinite(finished.curve("loss")[:-1]))
+
+
+def test_a_lower_target_is_met_earlier(task):
+    strict, lax = a_run(epochs=300), a_run(epochs=300, target=0.7)
+    done = trained([strict, lax], task)
+    assert done[lax].epochs < done[strict].epochs
+    np.testing.assert_array_equal(done[lax].curves, done[strict].curves[: done[lax].epochs])
+
+
+def test_runs_may_be_offered_in_answer_to_finished_ones(task):
+    finished: list[FinishedRun] = []
+
+    def asking():
+        yield a_run(0, epochs=3, target=1.0)
+        while not finished:
+            yield None
+        yield a_run(1, epochs=3)
+
+    for one in train(asking(), task):
+        finished.append(one)
+    assert [f.run.seed for f in finished] == [0, 1]
+
+
+def test_waiting_for_nothing_is_an_error_not_a_hang(task):
+    with pytest.raises(RuntimeError, match="none was offered"):
+        list(train([None], task))
+
+
+def test_no_runs_give_no_results(task):
+    assert list(train([], task)) == []
