@@ -4,10 +4,13 @@ Whatever in the engine needs TensorFlow takes it from here, so that its settings
 first import.
 """
 
+import hashlib
 import os
+import platform
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +48,23 @@ def cores() -> int:
 
 
 def cache_directory() -> Path:
-    """Where compiled programs are kept between processes."""
+    """Where compiled programs are kept between processes.
+
+    A folder for each TensorFlow and processor: a program compiled for another one may not run here.
+    """
     chosen = os.environ.get("SWEEP_CACHE")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("sweep")) / "programs"
+    root = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("sweep"))
+    made_for = f"{metadata.version('tensorflow')} {platform.machine()} {_processor()}"
+    return root / f"programs-{hashlib.sha256(made_for.encode()).hexdigest()[:12]}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    told = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
+    return " ".join(sorted(told))
 
 
 def _set_environment() -> None:
