@@ -80,8 +80,8 @@ def test_orthogonal_weights_are_keras_s_but_for_rounding(keras, cell, features):
         for seed, tensor in zip(SEEDS, stacked, strict=True):
             theirs = keras.initializers.Orthogonal(seed=1000 * seed + k)(tensor.shape).numpy()
             # TensorFlow decomposes in single precision: its error grows with the condition of the
-            # drawn matrix, which for square ones is in the tens to hundreds.
-            bound = 2e-5 if tensor.shape[0] == tensor.shape[1] else 3e-6
+            # drawn matrix, which is a few for wide tensors, tens to thousands for square ones.
+            bound = 5e-6 if tensor.shape[0] == tensor.shape[1] else 5e-7
             np.testing.assert_allclose(tensor, theirs, rtol=0, atol=bound)
 
 
