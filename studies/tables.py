@@ -1,0 +1,281 @@
+"""The tables of a study file: [task], [search], [training], and what they must agree on.
+
+Each `parse_…` takes a table as it came and gives its value, or None after appending a line to
+`problems` for each of its errors; so a file's errors are shown all at once.
+"""
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from studies.csv_task import CsvReading, check_delimiter, read_csv_task
+from studies.problems import checked, nearest, shown, unknown, wrong
+from studies.run import DEFAULT_LEARNING_RATE, Configuration
+from studies.space import Space, contains, grid_problems, setting
+from studies.tasks import Task, builtin_tasks, make_task
+
+Sampler = Literal["tpe", "random", "grid", "qmc", "gp", "cmaes", "nsgaii"]
+Objective = Literal["epochs", "updates", "flops", "parameters"]
+
+
+def _objective(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        return value
+    items = tuple(cast(list[Any], value))
+    if not items or len({str(item) for item in items}) < len(items):
+        raise ValueError("empty or with a repetition")
+    return "epochs" if items == ("epochs",) else items
+
+
+class BuiltinTask(BaseModel):
+    """A built-in task by name, with its settings as its own model has them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    settings: BaseModel
+
+    def load(self) -> Task:
+        return make_task(self.name, self.settings)
+
+    def table(self) -> dict[str, Any]:
+        return {"name": self.name, **self.settings.model_dump()}
+
+
+class CsvTask(BaseModel):
+    """A CSV file as a task; the settings are those of `studies.csv_task.read_csv_task`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    csv: str = Field(min_length=1, description="the path of a CSV file")
+    label: str | int | None = Field(default=None, description="a column's name or its number")
+    timesteps: int | None = Field(default=None, ge=1)
+    header: Literal["auto"] | bool = Field(default="auto", description='"auto", true or false')
+    delimiter: Annotated[str, BeforeValidator(check_delimiter)] = Field(
+        default="auto", description='"auto" or one sign, such as "," or ";"'
+    )
+
+    def read(self) -> tuple[Task, CsvReading]:
+        """The data, and what was taken for what. Raises BadInput as `read_csv_task` does."""
+        return read_csv_task(
+            self.csv,
+            label=self.label,
+            timesteps=self.timesteps,
+            header=self.header,
+            delimiter=self.delimiter,
+        )
+
+    def load(self) -> Task:
+        return self.read()[0]
+
+    def table(self) -> dict[str, Any]:
+        return self.model_dump()
+
+
+class Search(BaseModel):
+    """How configurations are searched.
+
+    `objective` is "epochs", or the minimised quantities of a Pareto front (of a single-objective
+    search where there is one). `enqueue` holds configurations to try first: each gives values to
+    searched settings, and may repeat fixed ones.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    sampler: Sampler = "tpe"
+    trials: int = Field(default=100, ge=1, le=1_000_000)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    objective: Annotated[Literal["epochs"] | tuple[Objective, ...], BeforeValidator(_objective)] = (
+        Field(
+            default="epochs",
+            description='"epochs", or a list of different ones out of "epochs", "updates", '
+            '"flops", "parameters"',
+        )
+    )
+    enqueue: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The minimised quantities, one or more."""
+        return (self.objective,) if isinstance(self.objective, str) else self.objective
+
+
+class Training(BaseModel):
+    """What is the same in every trial.
+
+    `settings` are the settings of `Configuration` that the study does not search, defaults
+    included. Without `learning_rate` among them (nor in the space), each optimizer has its own
+    default.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    epochs: int = Field(default=100, ge=1, le=1_000_000)
+    replicates: int = Field(default=5, ge=1, le=10_000)
+    target: float = Field(default=1.0, gt=0.0, le=1.0)
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    def table(self) -> dict[str, Any]:
+        limits = {"epochs": self.epochs, "replicates": self.replicates, "target": self.target}
+        return self.settings | limits
+
+
+LIMITS = tuple(name for name in Training.model_fields if name != "settings")
+"""The keys of [training] that are no setting of a configuration."""
+
+BELONGS: dict[str, str] = {
+    **dict.fromkeys(CsvTask.model_fields, "task"),
+    **dict.fromkeys(Search.model_fields, "search"),
+    **dict.fromkeys((*LIMITS, *Configuration.model_fields), "training"),
+}
+"""The table in which a key of a study file belongs."""
+
+
+def parse_task(
+    table: object, directory: str | os.PathLike[str], problems: list[str]
+) -> BuiltinTask | CsvTask | None:
+    """The [task] table; a relative path of a CSV is relative to `directory`."""
+    if not isinstance(table, Mapping):
+        problems.append(wrong("task", table, "a table"))
+        return None
+    given = dict(cast(Mapping[str, Any], table))
+    names = ", ".join(builtin_tasks())
+    if ("name" in given) == ("csv" in given):
+        said = "has both name and csv" if "csv" in given else "has neither name nor csv"
+        problems.append(f"task: {said}; it takes a built-in task's name ({names}) or a CSV file")
+        return None
+    if "csv" in given:
+        task = checked(CsvTask, "task", given, problems, BELONGS)
+        if task is None:
+            return None
+        path = str(Path(directory, task.csv).expanduser().absolute())
+        return task.model_copy(update={"csv": path})
+    name = given.pop("name")
+    if not isinstance(name, str) or name not in builtin_tasks():
+        near = nearest(name, builtin_tasks()) if isinstance(name, str) else None
+        hint = f"; did you mean {near}?" if near else ""
+        problems.append(wrong("task.name", name, f"one of {names}") + hint)
+        return None
+    settings = checked(builtin_tasks()[name].settings, "task", given, problems, BELONGS)
+    return None if settings is None else BuiltinTask(name=name, settings=settings)
+
+
+def parse_search(table: object, problems: list[str]) -> Search | None:
+    """The [search] table; of `enqueue` only that it is a list of tables (see `conflicts`)."""
+    if isinstance(table, Mapping) and "enqueue" in table:
+        given = dict(cast(Mapping[str, Any], table))
+        entries = given.pop("enqueue")
+        search = checked(Search, "search", given, problems, BELONGS)
+        if not isinstance(entries, list | tuple):
+            problems.append(wrong("search.enqueue", entries, "a list of tables"))
+            return None
+        tables: list[dict[str, Any]] = []
+        for entry in cast(list[Any], entries):
+            if isinstance(entry, Mapping):
+                tables.append(dict(cast(Mapping[str, Any], entry)))
+            else:
+                due = "a table such as { units = 15 }"
+                problems.append(wrong("search.enqueue", entry, due))
+        if search is None or len(tables) < len(entries):
+            return None
+        return search.model_copy(update={"enqueue": tuple(tables)})
+    return checked(Search, "search", table, problems, BELONGS)
+
+
+def parse_training(
+    table: object, searched: Collection[str], problems: list[str]
+) -> Training | None:
+    """The [training] table, completed by the defaults of what is neither given nor `searched`."""
+    if not isinstance(table, Mapping):
+        problems.append(wrong("training", table, "a table"))
+        return None
+    given = dict(cast(Mapping[str, Any], table))
+    before = len(problems)
+    known = (*Configuration.model_fields, *LIMITS)
+    for key in given:
+        if key not in known:
+            problems.append(unknown("training", str(key), known, BELONGS.get(key)))
+    fixed = {key: value for key, value in given.items() if key in Configuration.model_fields}
+    limits = {key: value for key, value in given.items() if key in LIMITS}
+    training = checked(Training, "training", limits, problems)
+    configuration = checked(Configuration, "training", {"units": 1, **fixed}, problems)
+    if training is None or configuration is None or len(problems) > before:
+        return None
+    left_out = {"units", "learning_rate", *searched} - set(fixed)
+    settings = {
+        name: value for name, value in configuration.model_dump().items() if name not in left_out
+    }
+    return training.model_copy(update={"settings": settings})
+
+
+def key_conflicts(fixed: Collection[str], searched: Collection[str]) -> list[str]:
+    """A line for each setting that is both fixed and searched, or that has to be one of them."""
+    problems = [
+        f"training.{key}: {key} is searched in [space] too; it is fixed or searched, never both"
+        for key in fixed
+        if key in searched
+    ]
+    if "units" not in fixed and "units" not in searched:
+        problems.append("training.units is missing: fix it here, or search it in [space]")
+    return problems
+
+
+def conflicts(
+    search: Search, space: Space, training: Training, broken: Collection[str] = ()
+) -> list[str]:
+    """A line for each thing on which valid tables do not agree, beyond `key_conflicts`.
+
+    `broken` are searched settings that `space` lacks, since they have errors of their own.
+    """
+    problems: list[str] = []
+    if search.sampler == "grid":
+        problems.extend(grid_problems(space))
+    if search.sampler == "cmaes" and len(search.objectives) > 1:
+        problems.append(
+            wrong("search.sampler", "cmaes", "another one where there are several objectives")
+        )
+    for number, entry in enumerate(search.enqueue, start=1):
+        for line in entry_problems(entry, space, training, broken):
+            problems.append(f"entry {number} of search.enqueue: {line}")
+    return problems
+
+
+def entry_problems(
+    entry: Mapping[str, Any], space: Space, training: Training, broken: Collection[str] = ()
+) -> list[str]:
+    """A line for each reason why a configuration to be tried first is not in the study."""
+    problems: list[str] = []
+    for key, value in entry.items():
+        if key in broken:
+            continue
+        if key not in Configuration.model_fields:
+            problems.append(unknown("", key, Configuration.model_fields))
+            continue
+        try:
+            held = setting(key, value)
+        except ValueError as due:
+            problems.append(wrong(key, value, str(due)))
+            continue
+        if key not in space:
+            fixed = _fixed(key, entry, training)
+            if held != fixed:
+                due = "left out" if fixed is None else f"{shown(fixed)}, to which it is fixed"
+                problems.append(wrong(key, value, f"{due}, or else searched in [space]"))
+            continue
+        if not contains(space[key], held):
+            problems.append(wrong(key, value, f"a value that space.{key} has"))
+        for parent, values in space[key].when.items():
+            if parent not in broken and (parent not in entry or entry[parent] not in values):
+                met = " or ".join(shown(due) for due in values)
+                problems.append(f"{key}: it is searched only where {parent} is {met}")
+    return problems
+
+
+def _fixed(key: str, entry: Mapping[str, Any], training: Training) -> Any:
+    if key == "learning_rate" and key not in training.settings:
+        optimizer = entry.get("optimizer", training.settings.get("optimizer"))
+        return DEFAULT_LEARNING_RATE.get(optimizer) if isinstance(optimizer, str) else None
+    return training.settings.get(key)

@@ -1,0 +1,79 @@
+"""The Hello World of sequence classification: the class is the first value of the sequence."""
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from studies.errors import BadInput
+from studies.tasks import Builtin, Task
+
+MOST_VALUES = 200_000_000
+"""Records times timesteps: 0.8 GB as the float32 that they become."""
+
+
+class FirstValue(BaseModel):
+    """Settings of `first-value`.
+
+    `low` and `high` bound the whole numbers after the first step, both included. `balanced` makes
+    as many records of class 0 as of class 1 (one more, where `records` is odd); else each record's
+    class is drawn.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    records: int = Field(default=200, ge=2, le=10_000_000)
+    timesteps: int = Field(default=3, ge=1, le=10_000)
+    low: int = Field(default=0, ge=-1_000_000, le=1_000_000)
+    high: int = Field(default=9, ge=-1_000_000, le=1_000_000)
+    balanced: bool = True
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
+
+    @model_validator(mode="after")
+    def _possible(self) -> "FirstValue":
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low}) must not be above high ({self.high})")
+        if self.records * self.timesteps > MOST_VALUES:
+            raise ValueError(f"records times timesteps must be at most {MOST_VALUES:,}")
+        return self
+
+
+def first_value(settings: FirstValue) -> Task:
+    """Sequences whose first value, 0 or 1, is their class; the values after it are noise.
+
+    The recipe, which other programs may repeat, is in full (NumPy's `default_rng`, PCG64):
+
+        rng = np.random.default_rng(seed)
+        x = rng.integers(low, high + 1, size=(records, timesteps))
+        y = rng.permutation(np.arange(records) % 2)    # balanced
+        y = rng.integers(0, 2, size=records)           # else
+        x[:, 0] = y
+        x = x.astype("float32")[:, :, None]
+
+    `x` has shape [records, timesteps, 1], raw values. Raises BadInput if the classes drawn are all
+    the same.
+    """
+    rng = np.random.default_rng(settings.seed)
+    x = rng.integers(settings.low, settings.high + 1, size=(settings.records, settings.timesteps))
+    if settings.balanced:
+        y = rng.permutation(np.arange(settings.records) % 2)
+    else:
+        y = rng.integers(0, 2, size=settings.records)
+        if y.min() == y.max():
+            raise BadInput(
+                f"task: all {settings.records} records drawn with seed {settings.seed} are of "
+                f"class {y[0]}; take more records, another seed, or balanced = true"
+            )
+    x[:, 0] = y
+    columns = tuple(f"t{step}" for step in range(1, settings.timesteps + 1))
+    return Task(
+        "first-value", x.astype(np.float32)[:, :, None], y.astype(np.int32), ("0", "1"), columns
+    )
+
+
+TASKS = (
+    Builtin(
+        "first-value",
+        "the class is the first value of the sequence, 0 or 1; the others are noise",
+        FirstValue,
+        first_value,
+    ),
+)
