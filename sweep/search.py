@@ -1,0 +1,247 @@
+"""Ask, train, tell: a study from its file to whole trials in the storage.
+
+The sampler (`sweep.sampling`) says what is tried, the engine trains it, the storage keeps it. What
+is in the storage is whole: runs that finished, and trials 0 … k − 1 with all their replicates. So
+an interrupted study loses the runs in flight only, and the same call continues it to the very
+trials that it would have had without the interruption.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from storage import lease
+from storage.database import Database, open_database
+from storage.runs import find_runs, put_runs
+from storage.trials import (
+    StoredStudy,
+    StoredTrial,
+    TaskFacts,
+    complete_mirror,
+    create_study,
+    find_study,
+    put_trials,
+    read_trials,
+    rewrite_trials,
+    update_document,
+)
+from studies.errors import BadInput
+from studies.run import FinishedRun, Run
+from studies.study import Study, differences, extends
+from studies.tasks import Task
+from sweep.results import StudyResult, TrialResult, read_results
+from sweep.sampling import Asked, Proposals, check_sampler, quiet, total_trials
+from sweep.session import Again, Engine, Progress, Session, Source, Train, Watch
+from sweep.values import MOST_TRIALS, attributes, mean_loss, values_of
+
+__all__ = ["Progress", "SearchOutcome", "run_study"]
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """A study that was run to its end, and what this session did for it.
+
+    `runs_trained` runs were trained now; `runs_found` replicates were answered by runs that the
+    storage had. `grid_exhausted`: the grid has fewer points than `trials` asked for.
+    """
+
+    result: StudyResult
+    seconds: float
+    runs_trained: int
+    runs_found: int
+    grid_exhausted: bool
+
+
+def run_study(
+    study: Study,
+    db_url: str,
+    *,
+    name: str | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    train: Train | None = None,
+) -> SearchOutcome:
+    """Runs a study to its end, or goes on with it where it stopped.
+
+    `db_url` is the storage, `name` the study's name there (else its own), and `train` takes the
+    place of the engine's. A study of this name is continued; with more trials, replicates or epochs
+    it is extended. `on_progress` is called about ten times a second at most, in this thread. On
+    KeyboardInterrupt what is finished is saved, and the exception goes on.
+
+    Raises BadInput for a study of this name that asks for something else, or whose data changed;
+    StorageFailure where the storage cannot be written.
+    """
+    name = name or study.name
+    check_sampler(study)
+    task = study.load_task()
+    watch = Watch(study, on_progress)
+    watch.enter("opening")
+    with open_database(db_url) as db, lease.hold(db, name) as held:
+        stored = find_study(db, name)
+        if stored is None:
+            objectives = study.search.objectives
+            stored = create_study(
+                db,
+                name,
+                study.document(),
+                TaskFacts.of(task),
+                directions=["minimize"] * len(objectives),
+                metric_names=["par2" if o == "epochs" else o for o in objectives],
+            )
+        else:
+            check_continues(stored, study, task)
+        desk = _Desk(db, stored, held, study, task, watch)
+        if not desk.is_complete():
+            with quiet():
+                engine = Engine(train, watch)
+                desk.extend(engine)
+                desk.search(engine)
+        complete_mirror(db, desk.stored)
+        result = read_results(db, name)
+    watch.enter("done")
+    return SearchOutcome(
+        result=result,
+        seconds=watch.seconds,
+        runs_trained=watch.trained,
+        runs_found=watch.found,
+        grid_exhausted=len(result.trials) < study.search.trials,
+    )
+
+
+def check_continues(stored: StoredStudy, study: Study, task: Task) -> None:
+    """Raises BadInput unless `study` is the stored one, or asks for more of the same."""
+    old = Study.from_document(stored.document, stored.name)
+    if not extends(old, study):
+        lines = [
+            f"  {key}: {was!r} there, {new!r} here" for key, was, new in differences(old, study)
+        ]
+        raise BadInput(
+            f"the study {stored.name!r} exists and is another one:\n"
+            + "\n".join(lines)
+            + "\nOnly search.trials, training.replicates and training.epochs may grow; "
+            "for another study give another name: --name NAME"
+        )
+    if stored.task.fingerprint != task.fingerprint:
+        raise BadInput(
+            f"the data of the study {stored.name!r} changed since it began "
+            f"({stored.task.records} records then, {task.records} now, with other values); "
+            "its results are of the old data. For a study of the new data give another name: "
+            "--name NAME"
+        )
+
+
+class _Desk:
+    """What a session reads from the storage and writes into it."""
+
+    def __init__(
+        self,
+        db: Database,
+        stored: StoredStudy,
+        held: lease.Lease,
+        study: Study,
+        task: Task,
+        watch: Watch,
+    ) -> None:
+        self.db, self.stored, self.held = db, stored, held
+        self.study, self.task, self.watch = study, task, watch
+        self.trials = read_trials(db, stored.uuid)
+        self.mirror_due = 0.0
+
+    def is_complete(self) -> bool:
+        """Whether the stored study is all that is asked for; a longer grid is for `search`."""
+        same = Study.from_document(self.stored.document, self.stored.name)
+        return not differences(same, self.study) and len(self.trials) >= total_trials(self.study)
+
+    def extend(self, engine: Engine) -> None:
+        """Brings the study file up to date, and its trials to more replicates or epochs."""
+        old = Study.from_document(self.stored.document, self.stored.name)
+        document = self.study.document()
+        if old.training == self.study.training or not self.trials:
+            if not self.trials and old.training != self.study.training:
+                self.stored = rewrite_trials(self.db, self.stored, document, [], lease=self.held)
+            elif differences(old, self.study):
+                self.stored = update_document(self.db, self.stored, document, lease=self.held)
+            return
+        again = Again([Asked(trial.number, trial.params) for trial in self.trials])
+        results: list[TrialResult] = []
+        self._session(again, results.extend).run(engine)
+        rewritten = [
+            replace(trial, **self._content(result), finished=datetime.now(UTC))
+            for trial, result in zip(self.trials, results, strict=True)
+        ]
+        self.stored = rewrite_trials(self.db, self.stored, document, rewritten, lease=self.held)
+        self.trials = rewritten
+        self.watch.reset()
+
+    def search(self, engine: Engine) -> None:
+        """Asks for the trials that are missing, trains and keeps them."""
+        proposals = Proposals(self.study, self.trials)
+        known = len(self.trials)
+
+        def keep(results: Sequence[TrialResult]) -> None:
+            self._keep(
+                [
+                    self._stored_trial(proposals, result)
+                    for result in results
+                    if result.number >= known
+                ]
+            )
+
+        self._session(proposals, keep).run(engine)
+
+    def _session(
+        self,
+        source: Source,
+        keep: Callable[[Sequence[TrialResult]], None],
+    ) -> Session:
+        return Session(
+            self.study,
+            self.task,
+            source,
+            find=self._find,
+            keep_runs=self._keep_runs,
+            keep_trials=keep,
+            watch=self.watch,
+        )
+
+    def _find(self, runs: Mapping[str, Run]) -> dict[str, FinishedRun]:
+        there = find_runs(self.db, self.task.fingerprint, list(runs.values()))
+        return {key: there[run] for key, run in runs.items() if run in there}
+
+    def _keep_runs(self, finished: Sequence[FinishedRun]) -> None:
+        put_runs(self.db, self.stored.task, finished)
+
+    def _keep(self, trials: Sequence[StoredTrial]) -> None:
+        """Writes trials; Optuna's copy of them as often as costs a twentieth of the time."""
+        if not trials:
+            return
+        begun = time.monotonic()
+        mirrored = begun >= self.mirror_due
+        put_trials(self.db, self.stored, trials, lease=self.held, mirrored=mirrored)
+        if mirrored:
+            ended = time.monotonic()
+            self.mirror_due = ended + 20 * (ended - begun)
+
+    def _stored_trial(self, proposals: Proposals, result: TrialResult) -> StoredTrial:
+        distributions, system_attrs, started = proposals.memory(result.number)
+        return StoredTrial(
+            number=result.number,
+            params=result.params,
+            distributions=distributions,
+            system_attrs=system_attrs,
+            started=started,
+            finished=datetime.now(UTC),
+            **self._content(result),
+        )
+
+    def _content(self, result: TrialResult) -> dict[str, Any]:
+        """What a trial says that follows from its runs."""
+        search = self.study.search
+        curve = len(search.objectives) == 1 and search.trials <= MOST_TRIALS
+        return {
+            "values": values_of(self.study, self.task, result),
+            "user_attrs": attributes(result.summary),
+            "intermediate": mean_loss(result.runs) if curve else {},
+            "run_keys": tuple(run.run.key(self.task.fingerprint) for run in result.runs),
+        }

@@ -1,0 +1,333 @@
+"""One session of a study: trials are opened, their runs trained, and whole trials handed on.
+
+The engine pulls runs from the session, which pulls trials from the sampler in a thread of its own,
+so that asking goes on while the engine trains. Nothing here knows of the database.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Protocol
+
+from studies.run import Configuration, FinishedRun, Run
+from studies.study import Study
+from studies.tasks import Task
+from sweep.results import TrialResult, TriedConfiguration, trial_results
+from sweep.sampling import GENERATION, Asked, total_trials
+from sweep.values import values_of
+
+Train = Callable[[Iterable[Run | None], Task], Iterator[FinishedRun]]
+"""`sweep.engine.train`, or what takes its place."""
+
+SAVE_SECONDS = 0.25
+"""Longest time that a finished run waits to be saved while others come in."""
+
+SHOW_SECONDS = 0.1
+"""Shortest time between two calls of `on_progress`."""
+
+
+class Source(Protocol):
+    """Where a session's trials come from; see `sweep.sampling.Proposals`."""
+
+    def left(self) -> bool: ...
+    def ready(self) -> bool: ...
+    def ask(self) -> list[Asked]: ...
+    def tell(self, number: int, values: Sequence[float]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a study is. `runs_done` counts the replicates of all its trials, found or trained;
+    `solved` those of them that solved the task; `best` is the trial of least objective value.
+    `runs_per_second` and `seconds_left` are of this session, the latter None until it is known.
+    """
+
+    stage: str
+    trials_done: int
+    trials_total: int
+    runs_done: int
+    runs_total: int
+    runs_training: int
+    solved: int
+    best: TrialResult | None
+    runs_per_second: float
+    seconds: float
+    seconds_left: float | None
+
+
+@dataclass
+class _Trial:
+    """A trial in progress: its replicates' keys, and those of its runs that are finished."""
+
+    asked: Asked
+    configuration: Configuration
+    keys: tuple[str, ...]
+    runs: dict[str, FinishedRun] = field(default_factory=dict[str, FinishedRun])
+
+
+class Session:
+    """Trains the trials that `source` proposes, and hands whole ones to `keep_trials` in order.
+
+    `find` gives the runs that are there already by key, `keep_runs` saves finished ones.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        task: Task,
+        source: Source,
+        *,
+        find: Callable[[Mapping[str, Run]], dict[str, FinishedRun]],
+        keep_runs: Callable[[Sequence[FinishedRun]], None],
+        keep_trials: Callable[[Sequence[TrialResult]], None],
+        watch: "Watch",
+    ) -> None:
+        self.study, self.task, self.source, self.watch = study, task, source, watch
+        self.find, self.keep_runs, self.keep_trials = find, keep_runs, keep_trials
+        self.executor = ThreadPoolExecutor(1, thread_name_prefix="ask")
+        self.asking: Future[list[Asked]] | None = None
+        self.open: dict[int, _Trial] = {}
+        self.done: dict[int, TrialResult] = {}
+        self.kept = 0
+        self.queue: deque[Run] = deque()
+        self.waiting: dict[str, list[int]] = {}
+        self.training: set[str] = set()
+        self.unsaved: list[FinishedRun] = []
+        self.saved_at = time.monotonic()
+        self.fed = False
+
+    def run(self, train: Callable[[], Train]) -> None:
+        """Trains all that is missing; `train` gives the engine, once something has to be."""
+        try:
+            feed = self._feed()
+            first = next(feed, None)
+            if first is not None:
+                finished_runs = train()(chain([first], feed), self.task)
+                for finished in finished_runs:
+                    self._take(finished)
+        finally:
+            self._save()
+            self.executor.shutdown(cancel_futures=True)
+
+    def _feed(self) -> Iterator[Run | None]:
+        """The runs to train. Where nothing trains it waits for the sampler, so its first is one."""
+        while True:
+            if self.unsaved:
+                self._save()
+            self.watch.show()
+            if self.queue:
+                run = self.queue.popleft()
+                self.training.add(run.key(self.task.fingerprint))
+                self.watch.training = len(self.training)
+                yield run
+            elif self.asking is None and not self.source.left():
+                break
+            elif not self._extend(wait=not self.training):
+                yield None
+        self.fed = True
+        self._save()
+
+    def _extend(self, wait: bool) -> bool:
+        """Takes the next generation; False where it cannot be had yet."""
+        if self.asking is None:
+            if not self.source.ready():
+                return False
+            self.asking = self.executor.submit(self.source.ask)
+        if not wait and not self.asking.done():
+            return False
+        asked, self.asking = self.asking.result(), None
+        self._add(asked)
+        if self.source.ready():
+            self.asking = self.executor.submit(self.source.ask)
+        return True
+
+    def _add(self, generation: Sequence[Asked]) -> None:
+        """Opens the trials of a generation and queues those of their runs that are nowhere yet."""
+        training = self.study.training
+        runs: dict[str, Run] = {}
+        for asked in generation:
+            configuration = self.study.configuration(asked.params)
+            keys: list[str] = []
+            for seed in range(training.replicates):
+                run = Run(configuration, seed, training.epochs, training.target)
+                key = run.key(self.task.fingerprint)
+                keys.append(key)
+                runs.setdefault(key, run)
+            self.open[asked.number] = _Trial(asked, configuration, tuple(keys))
+        there = self.find(runs)
+        for asked in generation:
+            trial = self.open[asked.number]
+            for key in trial.keys:
+                if key in there:
+                    self._note(trial, key, there[key])
+                    self.watch.found += 1
+                elif key in self.waiting:
+                    self.waiting[key].append(asked.number)
+                else:
+                    self.waiting[key] = [asked.number]
+                    self.queue.append(runs[key])
+            self._close(trial)
+
+    def _take(self, finished: FinishedRun) -> None:
+        key = finished.run.key(self.task.fingerprint)
+        self.unsaved.append(finished)
+        self.training.discard(key)
+        self.watch.trained += 1
+        self.watch.training = len(self.training)
+        for number in self.waiting.pop(key):
+            trial = self.open[number]
+            self._note(trial, key, finished)
+            self._close(trial)
+        # The engine asks for more between two batches of finished runs, and then all are saved.
+        if self.fed or time.monotonic() - self.saved_at >= SAVE_SECONDS:
+            self._save()
+        self.watch.show()
+
+    def _note(self, trial: _Trial, key: str, finished: FinishedRun) -> None:
+        trial.runs[key] = finished
+        self.watch.runs += 1
+        self.watch.solved += finished.ended == "solved"
+
+    def _close(self, trial: _Trial) -> None:
+        """Tells a trial of which every replicate is finished."""
+        if len(trial.runs) < len(trial.keys):
+            return
+        tried = TriedConfiguration(
+            number=trial.asked.number,
+            params=trial.asked.params,
+            runs=[trial.runs[key] for key in trial.keys],
+            enqueued=trial.asked.number < len(self.study.search.enqueue),
+        )
+        result = trial_results(self.study, self.task, [tried])[0]
+        del self.open[result.number]
+        self.done[result.number] = result
+        self.source.tell(result.number, values_of(self.study, self.task, result))
+        self.watch.add(result)
+
+    def _save(self) -> None:
+        if self.unsaved:
+            self.keep_runs(self.unsaved)
+            self.unsaved = []
+        whole: list[TrialResult] = []
+        while self.kept + len(whole) in self.done:
+            whole.append(self.done[self.kept + len(whole)])
+        if whole:
+            self.keep_trials(whole)
+            for result in whole:
+                del self.done[result.number]
+            self.kept += len(whole)
+        self.saved_at = time.monotonic()
+
+
+class Again:
+    """The trials of an earlier session once more, for longer or more replicates of them."""
+
+    def __init__(self, trials: Sequence[Asked]) -> None:
+        self._trials = deque(trials)
+
+    def left(self) -> bool:
+        return bool(self._trials)
+
+    def ready(self) -> bool:
+        return bool(self._trials)
+
+    def ask(self) -> list[Asked]:
+        return [self._trials.popleft() for _ in range(min(GENERATION, len(self._trials)))]
+
+    def tell(self, number: int, values: Sequence[float]) -> None:
+        """Nobody learns from these: they are told when the study goes on."""
+
+
+class Watch:
+    """Counts what happens in a session and shows it to `on_progress`, not too often."""
+
+    def __init__(self, study: Study, on_progress: Callable[[Progress], None] | None) -> None:
+        self.study = study
+        self.on_progress = on_progress
+        self.stage = "opening"
+        self.started = time.monotonic()
+        self.shown = float("-inf")
+        self.trials_total = total_trials(study)
+        self.engine_since: float | None = None
+        self.trained = self.found = 0
+        self.reset()
+
+    def reset(self) -> None:
+        self.trials = self.runs = self.solved = self.training = 0
+        self.best: TrialResult | None = None
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def add(self, result: TrialResult) -> None:
+        self.trials += 1
+        if self.best is None or result.summary.objective < self.best.summary.objective:
+            self.best = result
+
+    def enter(self, stage: str) -> None:
+        self.stage = stage
+        self.show(now=True)
+
+    def show(self, now: bool = False) -> None:
+        if self.on_progress is None:
+            return
+        moment = time.monotonic()
+        if not now and moment - self.shown < SHOW_SECONDS:
+            return
+        self.shown = moment
+        total = self.trials_total * self.study.training.replicates
+        spent = 0.0 if self.engine_since is None else moment - self.engine_since
+        rate = self.trained / spent if spent > 0 else 0.0
+        self.on_progress(
+            Progress(
+                stage=self.stage,
+                trials_done=self.trials,
+                trials_total=self.trials_total,
+                runs_done=self.runs,
+                runs_total=total,
+                runs_training=self.training,
+                solved=self.solved,
+                best=self.best,
+                runs_per_second=rate,
+                seconds=moment - self.started,
+                seconds_left=(total - self.runs) / rate if rate > 0 else None,
+            )
+        )
+
+
+class Engine:
+    """The engine's `train`, imported in a thread while the study is opened and asked for."""
+
+    def __init__(self, train: Train | None, watch: Watch) -> None:
+        self._train, self._watch = train, watch
+        self._thread = threading.Thread(target=_prepare, daemon=True)
+        if train is None:
+            self._thread.start()
+
+    def __call__(self) -> Train:
+        if self._train is None:
+            self._watch.enter("importing TensorFlow")
+            while self._thread.is_alive():
+                self._thread.join(SHOW_SECONDS)
+                self._watch.show()
+            from sweep.engine import train
+
+            self._train = train
+        self._watch.enter("compiling")
+        if self._watch.engine_since is None:
+            self._watch.engine_since = time.monotonic()
+        return self._train
+
+
+def _prepare() -> None:
+    from sweep.engine import prepare
+
+    # What fails here fails again where the engine is used, and is said there.
+    with suppress(Exception):
+        prepare()

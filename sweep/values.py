@@ -1,0 +1,99 @@
+"""What Optuna is told of a trial: values to minimise, a mean loss curve, attributes to read."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from studies.run import Configuration, FinishedRun, flops_per_record, updates_per_epoch
+from studies.study import Study
+from studies.tasks import Task
+from sweep.analysis.survival import Summary
+from sweep.results import TrialResult
+
+MOST_STEPS = 40
+"""Intermediate values of a trial. The dashboard reads those of all trials at once."""
+
+MOST_TRIALS = 1_000
+"""Trials of a study up to which intermediate values are kept."""
+
+_READ = (
+    "epochs_median",
+    "epochs_low",
+    "epochs_high",
+    "escape_median",
+    "plateau_median",
+    "par2",
+    "ert",
+    "parameters",
+    "flops",
+)
+
+
+def objective_values(
+    objectives: Sequence[str],
+    summary: Summary,
+    configuration: Configuration,
+    *,
+    records: int,
+    flops: float,
+) -> tuple[float, ...]:
+    """A trial's values, in the order of `objectives`; all of them are minimised.
+
+    "epochs" is PAR2 with its addition where no replicate solved the task; "updates" and "flops"
+    are the same time in optimizer steps and training FLOPs (`flops` being those of an epoch);
+    "parameters" is the size of the model.
+    """
+    value = {
+        "epochs": summary.objective,
+        "updates": summary.objective * updates_per_epoch(configuration, records),
+        "flops": summary.objective * flops,
+        "parameters": float(summary.parameters),
+    }
+    return tuple(float(value[name]) for name in objectives)
+
+
+def attributes(summary: Summary) -> dict[str, Any]:
+    """What a person wants to read beside a trial, under the names that tables use."""
+    named = asdict(summary)
+    read: dict[str, Any] = {
+        "success_rate": summary.success_rate,
+        "solved": f"{summary.solved} of {summary.replicates}",
+    }
+    read.update({name: named[name] for name in _READ if named[name] is not None})
+    return read
+
+
+def mean_loss(runs: Sequence[FinishedRun], steps: int = MOST_STEPS) -> dict[int, float]:
+    """The mean over the runs of the loss by epoch, counted from 1, at `steps` epochs at most.
+
+    A run that ended keeps its last loss. Epochs at which the mean is not finite are left out.
+    """
+    last = max(run.epochs for run in runs)
+    total = np.zeros(last)
+    for run in runs:
+        loss = np.asarray(run.curve("loss"), dtype=np.float64)
+        total[: run.epochs] += loss
+        total[run.epochs :] += loss[-1]
+    mean = total / len(runs)
+    epochs = np.unique(np.linspace(1, last, min(last, steps)).round().astype(int))
+    return {int(e): float(mean[e - 1]) for e in epochs if np.isfinite(mean[e - 1])}
+
+
+def values_of(study: Study, task: Task, result: TrialResult) -> tuple[float, ...]:
+    """The values of a trial, in the order of the study's objectives."""
+    return objective_values(
+        study.search.objectives,
+        result.summary,
+        result.configuration,
+        records=task.records,
+        flops=epoch_flops(result.configuration, task),
+    )
+
+
+def epoch_flops(configuration: Configuration, task: Task) -> int:
+    """Training FLOPs of one epoch."""
+    return task.records * flops_per_record(
+        configuration, task.timesteps, task.features, len(task.classes)
+    )

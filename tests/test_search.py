@@ -1,0 +1,288 @@
+"""A study is the same however it is run: at once, in pieces, or with kills in between."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from storage.database import open_database
+from storage.trials import StoredTrial, find_study, read_trials
+from studies.errors import BadInput
+from studies.run import FinishedRun, Run
+from studies.study import Study
+from studies.tasks import Task
+from sweep.search import Progress, SearchOutcome, run_study
+
+SLOTS = 7
+
+
+class Engine:
+    """Stands in for the engine: a run's curve follows from its hash, and so does when it is done.
+
+    `stop_after` raises KeyboardInterrupt when so many runs were handed on, as Ctrl-C does.
+    """
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.trained: list[str] = []
+        self.stop_after = stop_after
+
+    def __call__(self, runs: Iterable[Run | None], task: Task) -> Iterator[FinishedRun]:
+        source, slots, more = iter(runs), list[Run](), True
+        while more or slots:
+            while more and len(slots) < SLOTS:
+                run = next(source, "end")
+                if isinstance(run, str):
+                    more = False
+                elif run is None:
+                    assert slots, "asked to wait while nothing trains"
+                    break
+                else:
+                    slots.append(run)
+            if slots:
+                slots.sort(key=lambda run: digest(run, task)[3])
+                if len(self.trained) == self.stop_after:
+                    raise KeyboardInterrupt
+                run = slots.pop(0)
+                self.trained.append(run.key(task.fingerprint))
+                yield curve(run, task)
+
+
+def digest(run: Run, task: Task) -> bytes:
+    return hashlib.sha256(run.key(task.fingerprint).encode()).digest()
+
+
+def curve(run: Run, task: Task) -> FinishedRun:
+    """Solved at an epoch in 5 … 36, and never before where that is beyond the budget."""
+    ends = 5 + digest(run, task)[0] % 32
+    epochs = min(ends, run.epochs)
+    loss = np.linspace(0.7, 0.7 - 0.6 * epochs / ends, epochs)
+    accuracy = np.linspace(0.5, 0.5 + 0.5 * epochs / ends, epochs)
+    curves = np.stack([loss, accuracy], axis=1).astype(np.float32)
+    return FinishedRun(run, "solved" if ends <= run.epochs else "censored", curves)
+
+
+def study(**changes: Any) -> Study:
+    document = {
+        "task": {"name": "first-value", "records": 40},
+        "search": {
+            "trials": 25,
+            "enqueue": [{"units": 15, "optimizer": "adam", "learning_rate": 0.001}],
+        },
+        "space": {
+            "units": {"low": 4, "high": 32, "log": True},
+            "optimizer": ["adam", "sgd"],
+            "learning_rate": {"low": 1e-4, "high": 1e-1, "log": True},
+            "momentum": {"low": 0.0, "high": 0.9, "when": {"optimizer": "sgd"}},
+        },
+        "training": {"epochs": 30, "replicates": 3},
+    }
+    made = Study.from_document(document, "tried")
+    return made.changed({key.replace("__", "."): value for key, value in changes.items()})
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'sweep.db'}"
+
+
+def run(asked_for: Study, url: str, engine: Engine | None = None, **rest: Any) -> SearchOutcome:
+    return run_study(asked_for, url, train=engine or Engine(), **rest)
+
+
+def kept(url: str, name: str = "tried") -> list[StoredTrial]:
+    with open_database(url) as db:
+        stored = find_study(db, name)
+        return [] if stored is None else read_trials(db, stored.uuid)
+
+
+def test_a_study_ends_with_all_its_trials_and_their_replicates(url: str) -> None:
+    outcome = run(study(), url)
+    assert [trial.number for trial in outcome.result.trials] == list(range(25))
+    assert {len(trial.runs) for trial in outcome.result.trials} == {3}
+    assert outcome.runs_trained == 75
+    first = outcome.result.trials[0]
+    assert first.enqueued
+    assert first.params == {"units": 15, "optimizer": "adam", "learning_rate": 0.001}
+    for trial in outcome.result.trials:
+        task = study().load_task()
+        assert [r.epochs for r in trial.runs] == [curve(r.run, task).epochs for r in trial.runs]
+
+
+def test_plain_optuna_reads_values_parameters_and_attributes(url: str) -> None:
+    import optuna
+
+    outcome = run(study(search__trials=4), url)
+    there = optuna.load_study(study_name="tried", storage=url).trials
+    assert [trial.params for trial in there] == [trial.params for trial in outcome.result.trials]
+    for trial, result in zip(there, outcome.result.trials, strict=True):
+        assert trial.values == [result.summary.objective]
+        assert trial.user_attrs["solved"] == f"{result.summary.solved} of 3"
+        assert trial.user_attrs["success_rate"] == result.summary.success_rate
+        assert trial.user_attrs.get("ert") == result.summary.ert
+        assert max(trial.intermediate_values) == max(r.epochs for r in result.runs)
+
+
+@pytest.mark.parametrize("finished", [0, 1, 20, 29, 30, 31, 50, 74])
+def test_an_interrupted_study_goes_on_to_the_very_same_trials(
+    url: str, tmp_path: Path, finished: int
+) -> None:
+    whole = f"sqlite:///{tmp_path / 'whole.db'}"
+    run(study(), whole)
+    with pytest.raises(KeyboardInterrupt):
+        run(study(), url, Engine(stop_after=finished))
+    rest = Engine()
+    run(study(), url, rest)
+    assert len(rest.trained) == 75 - finished
+    assert_same(kept(url), kept(whole))
+
+
+def test_a_study_interrupted_again_and_again_is_the_same(url: str, tmp_path: Path) -> None:
+    whole = f"sqlite:///{tmp_path / 'whole.db'}"
+    run(study(), whole)
+    for _ in range(6):
+        with pytest.raises(KeyboardInterrupt):
+            run(study(), url, Engine(stop_after=11))
+    run(study(), url)
+    assert_same(kept(url), kept(whole))
+
+
+def test_more_trials_equal_having_asked_for_them_at_once(url: str, tmp_path: Path) -> None:
+    whole = f"sqlite:///{tmp_path / 'whole.db'}"
+    run(study(), whole)
+    run(study(search__trials=12), url)
+    engine = Engine()
+    run(study(), url, engine)
+    assert len(engine.trained) == 13 * 3
+    assert_same(kept(url), kept(whole))
+
+
+def test_more_replicates_and_epochs_train_only_what_is_missing(url: str) -> None:
+    run(study(search__trials=12), url)
+    before = kept(url)
+    longer = study(search__trials=12, training__replicates=5, training__epochs=40)
+    engine = Engine()
+    outcome = run(longer, url, engine)
+    task = longer.load_task()
+    censored = sum(
+        curve(r.run, task).ended == "solved" and curve(r.run, task).epochs > 30
+        for trial in outcome.result.trials
+        for r in trial.runs[:3]
+    )
+    assert censored > 0
+    assert len(engine.trained) == 12 * 2 + censored
+    after = kept(url)
+    assert [trial.params for trial in after] == [trial.params for trial in before]
+    assert {len(trial.run_keys) for trial in after} == {5}
+    assert [t.values[0] for t in after] == [t.summary.objective for t in outcome.result.trials]
+
+
+def test_an_interrupted_extension_is_taken_up_again(url: str) -> None:
+    run(study(search__trials=12), url)
+    longer = study(search__trials=14, training__replicates=5)
+    with pytest.raises(KeyboardInterrupt):
+        run(longer, url, Engine(stop_after=9))
+    engine = Engine()
+    assert len(run(longer, url, engine).result.trials) == 14
+    assert len(engine.trained) == 12 * 2 - 9 + 2 * 5
+
+
+def test_a_complete_study_trains_nothing(url: str) -> None:
+    first = run(study(search__trials=5), url)
+
+    def never(runs: Iterable[Run | None], task: Task) -> Iterator[FinishedRun]:
+        raise AssertionError("nothing is left to train")
+
+    again = run_study(study(search__trials=5), url, train=never)
+    assert again.runs_trained == 0
+    assert [t.params for t in again.result.trials] == [t.params for t in first.result.trials]
+
+
+def test_equal_configurations_are_trained_once(url: str) -> None:
+    first = {"units": 15, "optimizer": "adam", "learning_rate": 0.001}
+    engine = Engine()
+    run(study(search__trials=2, search__enqueue=[first, first]), url, engine)
+    assert len(engine.trained) == 3
+    one, other = kept(url)
+    assert one.run_keys == other.run_keys
+
+
+def test_another_study_finds_the_runs_that_are_there(url: str) -> None:
+    run(study(search__trials=10), url)
+    outcome = run(study(search__trials=10), url, name="second")
+    assert (outcome.runs_trained, outcome.runs_found) == (0, 30)
+
+
+def test_another_study_under_the_same_name_is_refused_and_the_difference_shown(url: str) -> None:
+    run(study(search__trials=3), url)
+    with pytest.raises(BadInput, match=r"(?s)search\.seed: 0 .*1.*--name"):
+        run(study(search__trials=3, search__seed=1), url)
+    with pytest.raises(BadInput, match=r"search\.trials: 3 .*2"):
+        run(study(search__trials=2), url)
+    assert len(kept(url)) == 3
+
+
+def test_data_that_changed_under_their_path_are_refused(url: str, tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("a,b,target\n" + "0,1,0\n1,0,1\n" * 10)
+    on_data = study(search__trials=2, task__csv=str(data))
+    run(on_data, url)
+    data.write_text("a,b,target\n" + "0,1,0\n1,1,1\n" * 10)
+    with pytest.raises(BadInput, match="data of the study 'tried' changed"):
+        run(on_data, url)
+
+
+def test_a_grid_ends_when_it_is_exhausted(url: str) -> None:
+    grid = study(
+        search__sampler="grid",
+        search__enqueue=[],
+        training__learning_rate=0.01,
+        training__momentum=0.0,
+        space__units=[4, 8],
+    )
+    outcome = run(grid, url)
+    assert outcome.grid_exhausted
+    assert [tuple(t.params.values()) for t in outcome.result.trials] == [
+        (4, "adam"),
+        (4, "sgd"),
+        (8, "adam"),
+        (8, "sgd"),
+    ]
+    assert run(grid, url).runs_trained == 0
+
+
+def test_a_front_has_a_named_value_for_each_objective(url: str) -> None:
+    import optuna
+
+    front = study(search__trials=12, search__objective=["epochs", "updates", "parameters"])
+    outcome = run(front, url)
+    there = optuna.load_study(study_name="tried", storage=url)
+    assert there.metric_names == ["par2", "updates", "parameters"]
+    for trial, result in zip(there.trials, outcome.result.trials, strict=True):
+        epochs, updates, parameters = trial.values
+        assert epochs == result.summary.objective
+        assert updates == 2 * epochs
+        assert parameters == result.summary.parameters
+        assert not trial.intermediate_values
+
+
+def test_progress_counts_up_to_the_whole_study(url: str) -> None:
+    seen: list[Progress] = []
+    outcome = run(study(search__trials=12), url, on_progress=seen.append)
+    last = seen[-1]
+    assert (last.trials_done, last.trials_total) == (12, 12)
+    assert (last.runs_done, last.runs_total, last.runs_training) == (36, 36, 0)
+    assert last.solved == sum(t.summary.solved for t in outcome.result.trials)
+    assert last.best is not None
+    best = min(t.summary.objective for t in outcome.result.trials)
+    assert last.best.summary.objective == best
+    assert all(a.runs_done <= b.runs_done for a, b in pairwise(seen))
+
+
+def assert_same(one: list[StoredTrial], other: list[StoredTrial]) -> None:
+    assert [(t.number, t.params, t.values, t.user_attrs, t.run_keys) for t in one] == [
+        (t.number, t.params, t.values, t.user_attrs, t.run_keys) for t in other
+    ]
