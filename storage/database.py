@@ -1,0 +1,333 @@
+"""A URL becomes an open database.
+
+    with open_database("sqlite:///sweep.db") as database:
+        with database.writing() as connection:
+            connection.execute(...)
+
+Opening brings our tables up to date and does nothing else; where they are, neither alembic nor
+Optuna is imported.
+"""
+
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
+
+from storage.failures import StorageFailure, Unwritable, plainly, sqlite_code
+from storage.tables import HEAD, VERSION_TABLE
+from studies.errors import BadInput
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+__all__ = ["LOCK_TIMEOUT", "Database", "StorageFailure", "open_database"]
+
+LOCK_TIMEOUT = 10.0
+"""Seconds to wait for another process that is writing to the same SQLite file."""
+
+_DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+_SUFFIXES = (".db", ".sqlite", ".sqlite3")
+_EXAMPLES = "sqlite:///sweep.db or postgresql+psycopg://user@host/database"
+
+
+class Database:
+    """An open storage. Made by `open_database`; closed by `close()` or as a context manager.
+
+    `url` is the address as it may be shown: without a password. `engine` is SQLAlchemy's, for what
+    `reading()` and `writing()` do not cover.
+    """
+
+    def __init__(self, address: URL, timeout: float, shown: str | None = None) -> None:
+        self._address = address
+        self.timeout = timeout
+        self._optuna: RDBStorage | None = None
+        self.url = shown or _shown(address)
+        self.engine = _make_engine(address, timeout)
+        self._writer = self.engine.execution_options(sweep_writes=True)
+
+    @property
+    def secret_url(self) -> str:
+        """The address with its password, to open the same storage in another process."""
+        return self._address.render_as_string(hide_password=False)
+
+    @contextmanager
+    def reading(self) -> Generator[Connection]:
+        """A transaction that sees one state of the database.
+
+        Raises BadInput or StorageFailure for what the database cannot do.
+        """
+        with self.plainly(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Generator[Connection]:
+        """A transaction that is kept whole when the block ends, and not at all when it raises.
+
+        On SQLite it has the file's write lock from its beginning, so that what it reads is still
+        so when it writes. Raises as `reading()`.
+        """
+        with self.plainly(), self._writer.begin() as connection:
+            yield connection
+
+    def plainly(self) -> AbstractContextManager[None]:
+        """Within this, errors of SQLAlchemy, the drivers and Optuna are raised as ours."""
+        return plainly(self.url, self.timeout)
+
+    def insert(self, table: sa.Table) -> Any:
+        """An INSERT that has `on_conflict_do_nothing()`, in this database's dialect."""
+        if self.engine.dialect.name == "postgresql":
+            from sqlalchemy.dialects import postgresql
+
+            return postgresql.insert(table)
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+
+    def optuna_storage(self) -> "RDBStorage":
+        """Optuna's storage in the same database; its tables are made on the first call.
+
+        Raises BadInput if another version of Optuna made them and this one cannot read them.
+        """
+        if self._optuna is None:
+            with self.plainly():
+                options = _engine_options(self._address, self.timeout)
+                self._optuna = _open_optuna(self, options)
+        return self._optuna
+
+    def close(self) -> None:
+        """Gives back every connection. A closed database opens again when it is used."""
+        if self._optuna is not None:
+            self._optuna.remove_session()
+            self._optuna.engine.dispose()
+            self._optuna = None
+        self.engine.dispose()
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_database(url: str, *, create: bool = True, timeout: float = LOCK_TIMEOUT) -> Database:
+    """Opens the storage at an SQLAlchemy URL, and brings its tables up to this version.
+
+    A bare path ending in .db, .sqlite or .sqlite3 is a SQLite file. With `create`, what is missing
+    is made; without, a storage that is not there, or holds nothing of ours, is BadInput. `timeout`
+    is in seconds, for locks that others hold.
+
+    Raises BadInput for an address that cannot be a storage, a file that is no database, or one made
+    by a newer version; StorageFailure for one that cannot be opened now.
+    """
+    address = _parse(url)
+    file = _sqlite_file(address)
+    if file is not None:
+        _check_path(file, create)
+    database = Database(address, timeout)
+    try:
+        _bring_up_to_date(database, create)
+    except Unwritable:
+        database.close()
+        if create or file is None or _has_log(file):
+            raise
+        database = Database(_unchanging(file), timeout, database.url)
+        _bring_up_to_date(database, create)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _has_log(file: Path) -> bool:
+    log = file.with_name(file.name + "-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
+def _unchanging(file: Path) -> URL:
+    """The address of a file to be read where nothing beside it can be written.
+
+    SQLite puts its shared memory next to a database in WAL mode, and cannot on a read-only medium;
+    but a database whose log has been written back can be read without.
+    """
+    return URL.create(
+        "sqlite+pysqlite",
+        database=f"file:{quote(str(file))}",
+        query={"immutable": "1", "mode": "ro", "uri": "true"},
+    )
+
+
+def _parse(url: str) -> URL:
+    if "\0" in unquote(url):
+        raise BadInput(f"{url!r} is no storage: it contains a null character")
+    if "://" not in url and url.lower().endswith(_SUFFIXES):
+        path = Path(url).expanduser()
+        return URL.create("sqlite+pysqlite", database=str(path))
+    try:
+        address = sa.make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise BadInput(f"{url!r} is no storage: expected a URL such as {_EXAMPLES}") from error
+    name = {"postgres": "postgresql"}.get(address.drivername, address.drivername)
+    dialect, _, driver = name.partition("+")
+    if dialect not in _DRIVERS:
+        raise BadInput(f"{_shown(address)}: storage in {dialect} is not known; use {_EXAMPLES}")
+    if driver and name != _DRIVERS[dialect]:
+        raise BadInput(f"{_shown(address)}: use {_DRIVERS[dialect]}:// instead of {name}://")
+    if dialect == "sqlite" and address.database in (None, "", ":memory:"):
+        raise BadInput(f"{url}: names no file; expected, for instance, sqlite:///sweep.db")
+    return address.set(drivername=_DRIVERS[dialect])
+
+
+def _shown(address: URL) -> str:
+    name = address.drivername.removesuffix("+pysqlite")
+    text = unquote(address.set(drivername=name).render_as_string(hide_password=True))
+    return text if text.isprintable() else repr(text)
+
+
+def _sqlite_file(address: URL) -> Path | None:
+    """The file of a SQLite address, also where it is itself a `file:` URI."""
+    if not address.drivername.startswith("sqlite") or address.database is None:
+        return None
+    name = address.database
+    if name.startswith("file:") and address.query.get("uri") == "true":
+        name = unquote(name.removeprefix("file:").partition("?")[0])
+    return Path(name)
+
+
+def _check_path(file: Path, create: bool) -> None:
+    try:
+        if file.is_dir():
+            raise BadInput(
+                f"{file} is a directory; a storage is a file, such as {file / 'sweep.db'}"
+            )
+        if file.exists():
+            return
+        if not create:
+            raise BadInput(f"no storage at {file}; `python -m sweep run` makes one")
+        if not file.parent.is_dir():
+            what = "is no directory" if file.parent.exists() else "does not exist"
+            raise BadInput(f"cannot make the storage {file}: {file.parent} {what}")
+    except OSError as error:
+        raise BadInput(f"{file} cannot name a storage: {error.strerror}") from error
+
+
+class _SQLite(sqlite3.Connection):
+    """A connection with our settings. As a factory it serves Optuna's engine as well as ours."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # With WAL this loses no committed state when a process dies, and costs no fsync a commit.
+        self.execute("PRAGMA synchronous = NORMAL")
+        self.execute("PRAGMA foreign_keys = ON")
+
+
+def _engine_options(address: URL, timeout: float) -> dict[str, Any]:
+    if address.drivername.startswith("sqlite"):
+        return {"connect_args": {"timeout": timeout, "factory": _SQLite}}
+    return {"pool_pre_ping": True}
+
+
+def _make_engine(address: URL, timeout: float) -> Engine:
+    options = _engine_options(address, timeout)
+    if not address.drivername.startswith("sqlite"):
+        try:
+            return sa.create_engine(address, **options)
+        except ModuleNotFoundError as error:
+            raise BadInput(
+                f"{_shown(address)}: PostgreSQL needs the driver {error.name}; "
+                "pip install 'sweep[postgresql]' brings it"
+            ) from error
+    # The driver's own transactions begin at the first write only; ours begin where they say so.
+    options["connect_args"]["isolation_level"] = None
+    engine = sa.create_engine(address, **options)
+
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("sweep_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _version(connection: Connection) -> str | None:
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+
+
+def _bring_up_to_date(database: Database, create: bool) -> None:
+    with database.reading() as connection:
+        version = _version(connection)
+    if version == HEAD:
+        return
+    if version is None and not create:
+        raise BadInput(f"no study in {database.url}; `python -m sweep run` makes one")
+    if version is not None and version > HEAD:
+        raise BadInput(
+            f"{database.url} was made by a newer version of sweep (schema {version}, this version "
+            f"knows {HEAD}); update sweep, or use another storage"
+        )
+    if database.engine.dialect.name == "sqlite":
+        _turn_on_wal(database)
+    with database.writing() as connection:
+        if database.engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('sweep'))"))
+        # Another process may have been first while this one waited for the lock.
+        if _version(connection) != HEAD:
+            _migrate(connection)
+
+
+def _turn_on_wal(database: Database) -> None:
+    # A file remembers it. SQLite does not wait for locks here as it does elsewhere.
+    deadline = time.monotonic() + database.timeout
+    with database.plainly():
+        raw = database.engine.raw_connection()
+        try:
+            while True:
+                try:
+                    raw.cursor().execute("PRAGMA journal_mode = WAL")
+                    return
+                except sqlite3.OperationalError as error:
+                    if sqlite_code(error) != "BUSY" or time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.02)
+        finally:
+            raw.close()
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    # A Config reads % as the start of a variable.
+    folder = str(Path(__file__).parent / "migrations").replace("%", "%%")
+    config.set_main_option("script_location", folder)
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _open_optuna(database: Database, options: dict[str, Any]) -> "RDBStorage":
+    from optuna.storages import RDBStorage
+
+    for attempt in range(5):
+        try:
+            return RDBStorage(database.secret_url, engine_kwargs=options)
+        except (OperationalError, ProgrammingError) as error:
+            # Optuna looks for its tables and then makes them: another process may do so in between.
+            if attempt == 4 or "already exists" not in str(error):
+                raise
+        except RuntimeError as error:
+            raise BadInput(
+                f"{database.url}: its Optuna tables are of another version. {error}"
+            ) from error
+    raise AssertionError("the last attempt returns or raises")

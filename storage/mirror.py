@@ -1,0 +1,229 @@
+"""Optuna's study of a study of ours: what Optuna's tools and its dashboard read.
+
+Written through Optuna's public interface only. The mirror knows what it mirrors: its user
+attribute `sweep` holds our study's uuid and revision. A finished trial of Optuna's is immutable, so
+a study of another revision is deleted and made anew.
+"""
+
+import re
+import shlex
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from storage.database import Database
+from storage.values import StoredStudy, StoredTrial
+from studies.errors import BadInput
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial
+
+MARK = "sweep"
+"""The user attribute of Optuna's study that says which study of ours, in which revision, it is."""
+
+
+def check_free(db: Database, name: str) -> None:
+    """Raises BadInput if Optuna has a study of this name."""
+    storage = db.optuna_storage()
+    with db.plainly():
+        if _find(storage, name) is not None:
+            raise BadInput(_taken(db, name))
+
+
+def complete(
+    db: Database,
+    stored: StoredStudy,
+    total: int,
+    read: Callable[[int], Sequence[StoredTrial]],
+) -> None:
+    """Makes Optuna's study say what ours says.
+
+    `total` is one more than the largest number of our trials, `read(first)` gives those from number
+    `first` on. Optuna numbers trials itself, so a trial waits for all before it.
+
+    Raises BadInput if Optuna's study is another's, or has trials that are not ours.
+    """
+    storage = db.optuna_storage()
+    with db.plainly(), _quietly():
+        study_id = _study_id(db, storage, stored)
+        _describe(storage, study_id, stored)
+        there = _count(storage, study_id, total)
+        if there > total:
+            raise BadInput(_strangers(db, stored.name, total))
+        if there == total:
+            return
+        for trial in read(there):
+            if trial.number != there:
+                return
+            trial_id = storage.create_new_trial(study_id, _frozen(trial))
+            if storage.get_trial_number_from_id(trial_id) != trial.number:
+                raise BadInput(_strangers(db, stored.name, trial.number))
+            there += 1
+
+
+def remove(db: Database, stored: StoredStudy) -> None:
+    """Deletes Optuna's study of ours, if it is there; one of another's is left alone."""
+    storage = db.optuna_storage()
+    with db.plainly():
+        study_id = _find(storage, stored.name)
+        if study_id is not None and _mark(storage, study_id).get("study") == stored.uuid:
+            storage.delete_study(study_id)
+
+
+def _find(storage: "RDBStorage", name: str) -> int | None:
+    try:
+        return storage.get_study_id_from_name(name)
+    except KeyError:
+        return None
+
+
+def _mark(storage: "RDBStorage", study_id: int) -> dict[str, Any]:
+    mark = storage.get_study_user_attrs(study_id).get(MARK)
+    return mark if isinstance(mark, dict) else {}
+
+
+def _is_blank(storage: "RDBStorage", study_id: int) -> bool:
+    """Without trials and attributes: what a process leaves that is killed as it begins."""
+    return not storage.get_study_user_attrs(study_id) and not _has(storage, study_id, 0)
+
+
+def _study_id(db: Database, storage: "RDBStorage", stored: StoredStudy) -> int:
+    """Finds Optuna's study of ours in its present revision, or makes it."""
+    from optuna.study import StudyDirection
+
+    directions = [StudyDirection[direction.upper()] for direction in stored.directions]
+    study_id = _find(storage, stored.name)
+    user: dict[str, Any] = {}
+    system: dict[str, Any] = {}
+    if study_id is not None:
+        mark = _mark(storage, study_id)
+        if mark == {"study": stored.uuid, "revision": stored.revision}:
+            return study_id
+        if mark.get("study") == stored.uuid:
+            user = storage.get_study_user_attrs(study_id)
+            system = storage.get_study_system_attrs(study_id)
+        elif not _is_blank(storage, study_id):
+            raise BadInput(_taken(db, stored.name))
+        storage.delete_study(study_id)
+    study_id = storage.create_new_study(directions, stored.name)
+    storage.set_study_user_attr(study_id, MARK, {"study": stored.uuid, "revision": stored.revision})
+    for key, value in user.items():
+        if key != MARK:
+            storage.set_study_user_attr(study_id, key, value)
+    for key, value in system.items():
+        # The dashboard keeps notes on single trials under their ids, which others have now.
+        if not re.match(r"dashboard:\d+:", key):
+            storage.set_study_system_attr(study_id, key, value)
+    return study_id
+
+
+def _describe(storage: "RDBStorage", study_id: int, stored: StoredStudy) -> None:
+    import optuna
+
+    wanted = {
+        **stored.user_attrs,
+        "study_file": stored.document,
+        "task_fingerprint": stored.task.fingerprint,
+    }
+    there = storage.get_study_user_attrs(study_id)
+    for key, value in wanted.items():
+        if key not in there or there[key] != value:
+            storage.set_study_user_attr(study_id, key, value)
+    study = optuna.load_study(study_name=stored.name, storage=storage)
+    names = list(stored.metric_names)
+    with warnings.catch_warnings():
+        # Optuna calls naming the values experimental, every time.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if study.metric_names != names:
+            study.set_metric_names(names)
+
+
+def _has(storage: "RDBStorage", study_id: int, number: int) -> bool:
+    try:
+        storage.get_trial_id_from_study_id_trial_number(study_id, number)
+    except KeyError:
+        return False
+    return True
+
+
+def _count(storage: "RDBStorage", study_id: int, total: int) -> int:
+    """How many trials Optuna's study has, `total + 1` standing for any number above `total`.
+
+    Optuna counts by reading them all, which takes seconds; its numbers have no gaps, so that a few
+    questions find the end.
+    """
+    if _has(storage, study_id, total):
+        return total + 1
+    low, high = 0, total
+    if total and _has(storage, study_id, total - 1):
+        return total
+    while low < high:
+        middle = (low + high) // 2
+        if _has(storage, study_id, middle):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _frozen(trial: StoredTrial) -> "FrozenTrial":
+    from optuna.distributions import json_to_distribution
+    from optuna.trial import FrozenTrial, TrialState
+
+    return FrozenTrial(
+        number=-1,
+        trial_id=-1,
+        state=TrialState.COMPLETE,
+        value=None,
+        values=list(trial.values),
+        datetime_start=_local(trial.started),
+        datetime_complete=_local(trial.finished),
+        params=trial.params,
+        distributions={
+            name: json_to_distribution(text) for name, text in trial.distributions.items()
+        },
+        user_attrs=trial.user_attrs,
+        system_attrs=trial.system_attrs,
+        intermediate_values=trial.intermediate,
+    )
+
+
+def _local(moment: datetime) -> datetime:
+    # Optuna's times are local and do not say so.
+    return moment.astimezone().replace(tzinfo=None)
+
+
+@contextmanager
+def _quietly() -> Generator[None]:
+    """Optuna announces every study it makes; here that is no news."""
+    from optuna import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _taken(db: Database, name: str) -> str:
+    return (
+        f"{db.url} has an Optuna study named {name!r} that sweep did not make; choose another "
+        f"name, or delete it: {_deletion(db, name)}"
+    )
+
+
+def _strangers(db: Database, name: str, number: int) -> str:
+    return (
+        f"Optuna's study {name!r} in {db.url} has trials from number {number} on that sweep did "
+        "not make. Sweep's own are safe, and Optuna's study is made again from them once it is "
+        f"deleted: {_deletion(db, name)}"
+    )
+
+
+def _deletion(db: Database, name: str) -> str:
+    # With = a name may begin with a dash.
+    return f"optuna delete-study --study-name={shlex.quote(name)} --storage={shlex.quote(db.url)}"

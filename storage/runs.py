@@ -1,0 +1,190 @@
+"""Runs and their curves: facts that are trained once, and answer every study that asks.
+
+A run's key names the fact, whatever the budget. There is one row a key: a run that solved its task
+or diverged answers every budget, a censored one every budget up to its own, and a longer one takes
+its place.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast, get_args
+
+import numpy as np
+import sqlalchemy as sa
+
+from storage.database import Database, StorageFailure
+from storage.tables import batches, runs, studies, trial_runs
+from storage.trials import put_task
+from storage.values import TaskFacts
+from studies.run import SEMANTICS, Configuration, Ending, FinishedRun, Run
+
+_PAGE = 500
+"""Runs in memory at a time while a study's are streamed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyRun:
+    """A run of a study: of which trial, and which of its replicates."""
+
+    number: int
+    replicate: int
+    key: str
+    finished: FinishedRun
+
+
+def put_runs(db: Database, task: TaskFacts, finished: Iterable[FinishedRun]) -> int:
+    """Keeps finished runs of a task, all of them or none, and returns how many were new.
+
+    A run is left out if what is there answers its budget already; it takes the place of a censored
+    one that was shorter. All of `finished` is read before the first is written.
+
+    Raises StorageFailure or BadInput as the database does; ValueError for curves that do not fit
+    their series.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    budgets: dict[str, int] = {}
+    identities: dict[Configuration, dict[str, Any]] = {}
+    now = datetime.now(UTC)
+    for run in finished:
+        configuration = run.run.configuration
+        identity = identities.get(configuration)
+        if identity is None:
+            identity = identities[configuration] = configuration.identity()
+        row = _row(run, task.fingerprint, identity, now)
+        key = row["key"]
+        there = rows.get(key)
+        if there is None or not _answers(there["ended"], there["epochs"], run.run.epochs):
+            rows[key], budgets[key] = row, run.run.epochs
+    with db.writing() as connection:
+        put_task(db, connection, task)
+        new = 0
+        for batch in batches(list(rows.values())):
+            query = sa.select(runs.c.key, runs.c.ended, runs.c.epochs)
+            stored = {
+                key: (ended, epochs)
+                for key, ended, epochs in connection.execute(
+                    query.where(runs.c.key.in_([row["key"] for row in batch]))
+                )
+            }
+            first = [row for row in batch if row["key"] not in stored]
+            if first:
+                connection.execute(db.insert(runs).on_conflict_do_nothing(), first)
+            longer = [
+                row
+                for row in batch
+                if row["key"] in stored and not _answers(*stored[row["key"]], budgets[row["key"]])
+            ]
+            for row in longer:
+                connection.execute(runs.update().where(runs.c.key == row["key"]), row)
+            new += len(first) + len(longer)
+    return new
+
+
+def find_runs(db: Database, task_fingerprint: str, wanted: Sequence[Run]) -> dict[Run, FinishedRun]:
+    """What is known of the wanted runs, each as its own budget shows it.
+
+    A run whose answer is not known, or not for as long as its budget, is not in the result.
+    Raises StorageFailure if a stored curve is damaged.
+    """
+    asked = [(run.key(task_fingerprint), run) for run in wanted]
+    columns = (
+        runs.c.key,
+        runs.c.epochs,
+        runs.c.ended,
+        runs.c.series,
+        runs.c.curves,
+        runs.c.checksum,
+    )
+    found: dict[Run, FinishedRun] = {}
+    with db.reading() as connection:
+        for batch in batches(asked):
+            query = sa.select(*columns).where(runs.c.key.in_({key for key, _ in batch}))
+            there = {row.key: row for row in connection.execute(query)}
+            for key, run in batch:
+                row = there.get(key)
+                if row is not None and _answers(row.ended, row.epochs, run.epochs):
+                    found[run] = _finished(db, row, run).within(run.epochs)
+    return found
+
+
+def iter_runs(db: Database, study: str) -> Iterator[StudyRun]:
+    """The runs of a study, given by its uuid, as its budget shows them.
+
+    In the order of trials and replicates; a few hundred are in memory at a time. Raises
+    StorageFailure if a stored curve is damaged.
+    """
+    query = (
+        sa.select(runs, trial_runs.c.number, trial_runs.c.replicate, studies.c.budget)
+        .join(trial_runs, trial_runs.c.run_key == runs.c.key)
+        .join(studies, studies.c.uuid == trial_runs.c.study)
+        .where(trial_runs.c.study == study)
+        .order_by(trial_runs.c.number, trial_runs.c.replicate)
+        .execution_options(yield_per=_PAGE)
+    )
+    identity: Mapping[str, Any] | None = None
+    configuration: Configuration | None = None
+    with db.reading() as connection:
+        for row in connection.execute(query):
+            if configuration is None or row.configuration != identity:
+                identity = row.configuration
+                configuration = Configuration.model_validate(identity)
+            run = Run(configuration, row.seed, row.budget, row.target)
+            finished = _finished(db, row, run)
+            # A run that is too short for the budget is shown as it is, for the reader to judge.
+            if _answers(row.ended, row.epochs, row.budget):
+                finished = finished.within(row.budget)
+            yield StudyRun(row.number, row.replicate, row.key, finished)
+
+
+def _answers(ended: str, epochs: int, budget: int) -> bool:
+    return ended != "censored" or epochs >= budget
+
+
+def _row(
+    finished: FinishedRun, task: str, identity: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    curves, series = finished.curves, finished.series
+    if curves.ndim != 2 or curves.shape[0] < 1 or curves.shape[1] != len(series):
+        raise ValueError(f"curves of shape {curves.shape} for the series {', '.join(series)}")
+    if finished.ended not in get_args(Ending):
+        raise ValueError(f"a run cannot end {finished.ended!r}")
+    run = finished.run
+    key = run.key(task)
+    names = ",".join(series)
+    blob = curves.astype("<f4", copy=False).tobytes()
+    epochs = len(curves)
+    return {
+        "key": key,
+        "epochs": epochs,
+        "ended": finished.ended,
+        "solved_epoch": epochs if finished.ended == "solved" else None,
+        "task": task,
+        "configuration": identity,
+        "seed": run.seed,
+        "target": run.target,
+        "semantics": SEMANTICS,
+        "series": names,
+        "curves": blob,
+        "checksum": _checksum(key, epochs, finished.ended, names, blob),
+        "finished_at": now,
+    }
+
+
+def _checksum(key: str, epochs: int, ended: str, series: str, curves: bytes) -> int:
+    """CRC-32 of the curves and of what says how to read them."""
+    return zlib.crc32(curves, zlib.crc32(f"{key} {epochs} {ended} {series}".encode()))
+
+
+def _finished(db: Database, row: Any, run: Run) -> FinishedRun:
+    """A row's run as it was trained, in the words of who asks for it."""
+    curves: bytes = row.curves
+    if _checksum(row.key, row.epochs, row.ended, row.series, curves) != row.checksum:
+        raise StorageFailure(
+            f"the curves of run {row.key} in {db.url} are damaged: they do not have the checksum "
+            "that they were stored with"
+        )
+    series = tuple(row.series.split(","))
+    values = np.frombuffer(curves, dtype="<f4").reshape(row.epochs, len(series))
+    return FinishedRun(run, cast(Ending, row.ended), values, series)

@@ -1,0 +1,382 @@
+"""Studies and their trials: a trial is written once, whole, when all its replicates are done.
+
+Our tables are the truth of what a study has. Optuna's study of the same name is a mirror that its
+tools can read; it is written after ours, so a process killed in between leaves a mirror that lags,
+never a trial that is half there, and `complete_mirror` brings it up when the study is opened next.
+A mirror that somebody deleted is made again in the same way.
+
+A study has one coordinator, which holds its lease (see `storage.lease`); with the lease given, a
+coordinator that has lost it writes nothing.
+"""
+
+import unicodedata
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from storage import mirror
+from storage.database import Database, StorageFailure
+from storage.tables import LONGEST_NAME, batches, runs, studies, tasks, trial_runs, trials
+from storage.values import (
+    STUDY_QUERY,
+    StoredStudy,
+    StoredTrial,
+    StudyLine,
+    TaskFacts,
+    plain,
+    storable,
+    study_from,
+    study_row,
+    task_row,
+    trial_from,
+    trial_row,
+)
+from studies.errors import BadInput
+
+if TYPE_CHECKING:
+    from storage.lease import Lease
+
+__all__ = [
+    "StoredStudy",
+    "StoredTrial",
+    "StudyLine",
+    "TaskFacts",
+    "check_name",
+    "complete_mirror",
+    "create_study",
+    "delete_study",
+    "find_study",
+    "put_trials",
+    "read_trials",
+    "rewrite_trials",
+    "study_lines",
+    "update_document",
+]
+
+
+def create_study(
+    db: Database,
+    name: str,
+    document: Mapping[str, Any],
+    task: TaskFacts,
+    directions: Sequence[str] = ("minimize",),
+    metric_names: Sequence[str] = ("par2",),
+    user_attrs: Mapping[str, Any] | None = None,
+) -> StoredStudy:
+    """Makes a study, and Optuna's study of the same name.
+
+    `document` is the study file, with its budget at training.epochs; `directions` are "minimize" or
+    "maximize", one a metric name. `user_attrs` are for Optuna's study, which also tells our uuid,
+    the document and the task's fingerprint.
+
+    Raises BadInput for a name that cannot be one, that a study of ours has, or that Optuna has for
+    a study that is not ours.
+    """
+    check_name(name)
+    if len(directions) != len(metric_names):
+        raise ValueError("as many directions as metric names are needed")
+    mirror.check_free(db, name)
+    now = datetime.now(UTC)
+    stored = StoredStudy(
+        uuid=str(uuid.uuid4()),
+        name=name,
+        document=plain(document),
+        task=task,
+        created=now,
+        updated=now,
+        directions=tuple(directions),
+        metric_names=tuple(metric_names),
+        user_attrs=plain(user_attrs or {}),
+        revision=1,
+    )
+    with db.writing() as connection:
+        put_task(db, connection, task, stored.document.get("task"))
+        made = connection.execute(
+            db.insert(studies).on_conflict_do_nothing(index_elements=["name"]), study_row(stored)
+        )
+        if made.rowcount != 1:
+            raise BadInput(f"a study named {name!r} is already in {db.url}; choose another name")
+    complete_mirror(db, stored)
+    return stored
+
+
+def find_study(db: Database, name: str) -> StoredStudy | None:
+    """The study of this name, if there is one."""
+    with db.reading() as connection:
+        row = connection.execute(STUDY_QUERY.where(studies.c.name == name)).one_or_none()
+    return None if row is None else study_from(row)
+
+
+def study_lines(db: Database) -> list[StudyLine]:
+    """Every study, the oldest first. A run counts as solved if it was within the study's budget."""
+    trial_counts = (
+        sa.select(trials.c.study, sa.func.count().label("n")).group_by(trials.c.study).subquery()
+    )
+    solved = sa.case((runs.c.solved_epoch <= studies.c.budget, 1))
+    run_counts = (
+        sa.select(
+            trial_runs.c.study, sa.func.count().label("n"), sa.func.count(solved).label("solved")
+        )
+        .join(studies, studies.c.uuid == trial_runs.c.study)
+        .join(runs, runs.c.key == trial_runs.c.run_key)
+        .group_by(trial_runs.c.study)
+        .subquery()
+    )
+    query = (
+        sa.select(
+            studies.c.name,
+            studies.c.task_name,
+            sa.func.coalesce(trial_counts.c.n, 0),
+            sa.func.coalesce(run_counts.c.n, 0),
+            sa.func.coalesce(run_counts.c.solved, 0),
+            studies.c.created,
+            studies.c.updated,
+        )
+        .outerjoin(trial_counts, trial_counts.c.study == studies.c.uuid)
+        .outerjoin(run_counts, run_counts.c.study == studies.c.uuid)
+        .order_by(studies.c.created, studies.c.name)
+    )
+    with db.reading() as connection:
+        return [StudyLine(*row) for row in connection.execute(query)]
+
+
+def read_trials(db: Database, uuid: str, first: int = 0) -> list[StoredTrial]:
+    """The finished trials of a study from number `first` on, in the order of their numbers."""
+    with db.reading() as connection:
+        return _read_trials(connection, uuid, trials.c.number >= first)
+
+
+def put_trials(
+    db: Database,
+    stored: StoredStudy,
+    finished: Iterable[StoredTrial],
+    *,
+    lease: "Lease | None" = None,
+    mirrored: bool = True,
+) -> None:
+    """Keeps finished trials, all of them or none, and then mirrors them to Optuna's study.
+
+    A trial that is there already with equal content is left alone. Intermediate values that are not
+    finite are left out. The runs have to be there (`storage.runs.put_runs`). With `mirrored` false,
+    Optuna's study follows at the next `complete_mirror`, or the next call that does mirror.
+
+    Raises StorageFailure if a trial of the same number has other content, a run is missing, or the
+    study was deleted or changed by another process; ValueError for a value that is not finite.
+    """
+    new = _by_number(finished)
+    with db.writing() as connection:
+        _guard(connection, stored, lease)
+        there = {
+            trial.number: trial
+            for batch in batches(list(new))
+            for trial in _read_trials(connection, stored.uuid, trials.c.number.in_(batch))
+        }
+        for number, trial in there.items():
+            if trial != new[number]:
+                raise StorageFailure(
+                    f"trial {number} of {stored.name!r} is already in {db.url} with other content"
+                )
+        _insert_trials(db, connection, stored, [t for n, t in new.items() if n not in there])
+    if mirrored:
+        complete_mirror(db, stored)
+
+
+def update_document(
+    db: Database,
+    stored: StoredStudy,
+    document: Mapping[str, Any],
+    *,
+    lease: "Lease | None" = None,
+) -> StoredStudy:
+    """Gives a study a new study file that leaves its finished trials as they are: more trials.
+
+    A change of the budget is for `rewrite_trials`, and a ValueError here.
+    """
+    new = replace(stored, document=plain(document), updated=datetime.now(UTC))
+    if new.budget != stored.budget:
+        raise ValueError("a new budget changes finished trials: use rewrite_trials")
+    with db.writing() as connection:
+        _guard(connection, stored, lease)
+        connection.execute(
+            studies.update().where(studies.c.uuid == stored.uuid),
+            {"document": new.document, "updated": new.updated},
+        )
+    complete_mirror(db, new)
+    return new
+
+
+def rewrite_trials(
+    db: Database,
+    stored: StoredStudy,
+    document: Mapping[str, Any],
+    finished: Iterable[StoredTrial],
+    *,
+    lease: "Lease | None" = None,
+) -> StoredStudy:
+    """Puts a new study file and new trials in the place of a study's old ones.
+
+    For more replicates or a larger budget, which change the values of finished trials. Ours change
+    in one transaction. Optuna's trials are immutable, so its study is deleted and made anew under
+    the same name, with the user attributes that it had; what others attached to single trials is
+    lost. After a kill at any moment `complete_mirror` ends it. Raises as `put_trials`.
+    """
+    new_trials = _by_number(finished)
+    new = replace(
+        stored,
+        document=plain(document),
+        updated=datetime.now(UTC),
+        revision=stored.revision + 1,
+    )
+    with db.writing() as connection:
+        _guard(connection, stored, lease)
+        connection.execute(trial_runs.delete().where(trial_runs.c.study == stored.uuid))
+        connection.execute(trials.delete().where(trials.c.study == stored.uuid))
+        connection.execute(
+            studies.update().where(studies.c.uuid == stored.uuid),
+            {"document": new.document, "budget": new.budget, "revision": new.revision},
+        )
+        _insert_trials(db, connection, new, list(new_trials.values()))
+    complete_mirror(db, new)
+    return new
+
+
+def complete_mirror(db: Database, stored: StoredStudy) -> None:
+    """Makes Optuna's study say what ours says: makes it, makes it anew, or adds what is missing.
+
+    Raises BadInput if Optuna's study of this name is not this one, or has trials that are not ours.
+    """
+    with db.reading() as connection:
+        row = connection.execute(STUDY_QUERY.where(studies.c.uuid == stored.uuid)).one_or_none()
+        if row is None:
+            raise StorageFailure(f"the study {stored.name!r} is no longer in {db.url}")
+        total = connection.execute(
+            sa.select(sa.func.coalesce(sa.func.max(trials.c.number) + 1, 0)).where(
+                trials.c.study == stored.uuid
+            )
+        ).scalar_one()
+    mirror.complete(
+        db, study_from(row), total, lambda first: read_trials(db, stored.uuid, first=first)
+    )
+
+
+def delete_study(db: Database, name: str) -> None:
+    """Deletes a study, Optuna's study of it, and the runs that no other study refers to.
+
+    Optuna's goes first: killed in between, the study is still listed, and the same call ends it.
+    Raises BadInput if there is no such study.
+    """
+    stored = find_study(db, name)
+    if stored is None:
+        raise BadInput(f"no study named {name!r} in {db.url}")
+    mirror.remove(db, stored)
+    with db.writing() as connection:
+        mine = sa.select(trial_runs.c.run_key).where(trial_runs.c.study == stored.uuid)
+        others = sa.select(trial_runs.c.run_key).where(trial_runs.c.study != stored.uuid)
+        keys = list(connection.execute(mine.except_(others)).scalars())
+        connection.execute(trial_runs.delete().where(trial_runs.c.study == stored.uuid))
+        connection.execute(trials.delete().where(trials.c.study == stored.uuid))
+        connection.execute(studies.delete().where(studies.c.uuid == stored.uuid))
+        for batch in batches(keys):
+            connection.execute(runs.delete().where(runs.c.key.in_(batch)))
+        connection.execute(
+            tasks.delete().where(
+                tasks.c.fingerprint == stored.task.fingerprint,
+                ~sa.exists().where(studies.c.task == tasks.c.fingerprint),
+                ~sa.exists().where(runs.c.task == tasks.c.fingerprint),
+            )
+        )
+
+
+def check_name(name: str) -> None:
+    """Raises BadInput for what cannot be the name of a study; everything printable can."""
+    if not name.strip():
+        raise BadInput("a study needs a name")
+    if len(name) > LONGEST_NAME:
+        raise BadInput(f"a study's name has at most {LONGEST_NAME} characters, not {len(name)}")
+    for character in name:
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
+            raise BadInput(f"a study's name cannot contain the character {character!r}")
+
+
+def put_task(
+    db: Database,
+    connection: Connection,
+    task: TaskFacts,
+    origin: Mapping[str, Any] | None = None,
+) -> None:
+    """Keeps the facts of a task, within a transaction; its `origin` where none was known."""
+    connection.execute(db.insert(tasks).on_conflict_do_nothing(), task_row(task, origin))
+    if origin is not None:
+        unknown = (tasks.c.fingerprint == task.fingerprint, tasks.c.origin.is_(sa.null()))
+        connection.execute(tasks.update().where(*unknown), {"origin": origin})
+
+
+def _guard(connection: Connection, stored: StoredStudy, lease: "Lease | None") -> None:
+    """Within the transaction that writes, so that nothing can come in between."""
+    if lease is not None:
+        lease.check(connection)
+    query = sa.select(studies.c.revision).where(studies.c.uuid == stored.uuid).with_for_update()
+    revision = connection.execute(query).scalar_one_or_none()
+    if revision is None:
+        raise StorageFailure(f"the study {stored.name!r} was deleted by another process")
+    if revision != stored.revision:
+        raise StorageFailure(f"the study {stored.name!r} was extended by another process")
+
+
+def _by_number(finished: Iterable[StoredTrial]) -> dict[int, StoredTrial]:
+    checked = [storable(trial) for trial in finished]
+    by_number = {trial.number: trial for trial in checked}
+    if len(by_number) != len(checked):
+        raise ValueError("two trials of one number")
+    return dict(sorted(by_number.items()))
+
+
+def _read_trials(
+    connection: Connection, uuid: str, *criteria: sa.ColumnElement[bool]
+) -> list[StoredTrial]:
+    keys: defaultdict[int, list[str]] = defaultdict(list)
+    on_trial = (trials.c.study == trial_runs.c.study) & (trials.c.number == trial_runs.c.number)
+    for number, key in connection.execute(
+        sa.select(trial_runs.c.number, trial_runs.c.run_key)
+        .join(trials, on_trial)
+        .where(trials.c.study == uuid, *criteria)
+        .order_by(trial_runs.c.number, trial_runs.c.replicate)
+    ):
+        keys[number].append(key)
+    query = sa.select(trials).where(trials.c.study == uuid, *criteria).order_by(trials.c.number)
+    return [trial_from(row, keys[row.number]) for row in connection.execute(query)]
+
+
+def _insert_trials(
+    db: Database, connection: Connection, stored: StoredStudy, new: Sequence[StoredTrial]
+) -> None:
+    keys = sorted({key for trial in new for key in trial.run_keys})
+    known: set[str] = set()
+    for batch in batches(keys):
+        query = sa.select(runs.c.key).where(runs.c.key.in_(batch))
+        known.update(connection.execute(query).scalars())
+    for trial in new:
+        for key in trial.run_keys:
+            if key not in known:
+                raise StorageFailure(
+                    f"trial {trial.number} of {stored.name!r} refers to the run {key}, which is "
+                    f"not in {db.url}"
+                )
+    if new:
+        connection.execute(trials.insert(), [trial_row(stored.uuid, trial) for trial in new])
+    links = [
+        {"study": stored.uuid, "number": trial.number, "replicate": r, "run_key": key}
+        for trial in new
+        for r, key in enumerate(trial.run_keys)
+    ]
+    if links:
+        connection.execute(trial_runs.insert(), links)
+    connection.execute(
+        studies.update().where(studies.c.uuid == stored.uuid), {"updated": datetime.now(UTC)}
+    )
