@@ -1,14 +1,38 @@
-"""A study's results, read from the storage: what every table, figure and report is made from."""
+"""A study's results: what every table, figure and report is made from.
 
+`read_results` reads them from a storage, `build_results` makes them from runs at hand. Either way
+the plateaus of all runs are found in one pass over their curves.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from storage.trials import TaskFacts
-from studies.run import Configuration, FinishedRun
+from studies.errors import BadInput
+from studies.problems import nearest
+from studies.run import Configuration, FinishedRun, flops_per_record, parameters
 from studies.study import Study
-from sweep.analysis.plateau import Plateaus
-from sweep.analysis.survival import Summary
+from sweep.analysis.plateau import Plateaus, plateaus_of
+from sweep.analysis.survival import Summary, as_json, summarise
+
+if TYPE_CHECKING:
+    from storage.database import Database
+    from storage.trials import StoredStudy, StoredTrial, TaskFacts
+    from studies.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class TriedConfiguration:
+    """A trial whose replicates are finished: `params` is what was searched, `runs` one a seed.
+
+    `enqueued` says that the study file asked for it, not the sampler.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    runs: Sequence[FinishedRun]
+    enqueued: bool
 
 
 @dataclass(frozen=True)
@@ -26,12 +50,162 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """A study with its finished trials, in the order of their numbers."""
+    """A study with its finished trials, in the order of their numbers.
+
+    `storage` is the database as it may be shown, without a password.
+    """
 
     name: str
     study: Study
-    task: TaskFacts
+    task: "TaskFacts"
     trials: tuple[TrialResult, ...]
     created: datetime
     updated: datetime
     storage: str
+
+
+def read_results(db: "Database", name: str) -> StudyResult:
+    """The results of a stored study, each run as the study's present budget shows it.
+
+    Raises BadInput when there is no study of that name, and StorageFailure when a run that a trial
+    refers to is not in the storage.
+    """
+    from storage.trials import find_study, read_trials
+
+    stored = find_study(db, name)
+    while True:
+        if stored is None:
+            raise BadInput(_no_study(db, name))
+        tried = _with_runs(db, stored, read_trials(db, stored.uuid))
+        again = find_study(db, name)
+        # The trials of a study that is being extended are rewritten, possibly between two reads.
+        if again is not None and (again.uuid, again.revision) == (stored.uuid, stored.revision):
+            break
+        stored = again
+    return build_results(
+        name=stored.name,
+        study=Study.from_document(stored.document, stored.name),
+        task=stored.task,
+        tried=tried,
+        created=stored.created,
+        updated=stored.updated,
+        storage=db.url,
+    )
+
+
+def build_results(
+    *,
+    name: str,
+    study: Study,
+    task: "TaskFacts",
+    tried: Sequence[TriedConfiguration],
+    created: datetime,
+    updated: datetime,
+    storage: str,
+) -> StudyResult:
+    """The results of a study from its finished trials, which may come in any order."""
+    ordered = sorted(tried, key=lambda trial: trial.number)
+    return StudyResult(
+        name=name,
+        study=study,
+        task=task,
+        trials=tuple(trial_results(study, task, ordered)),
+        created=created,
+        updated=updated,
+        storage=storage,
+    )
+
+
+def trial_results(
+    study: Study, task: "Task | TaskFacts", tried: Sequence[TriedConfiguration]
+) -> list[TrialResult]:
+    """What the replicates of each trial say, in the order given.
+
+    Raises BadInput for parameters that make no configuration of the study, and ValueError for a
+    trial without runs or with runs of different budgets.
+    """
+    plateaus = plateaus_of([run for trial in tried for run in trial.runs], task.class_counts)
+    outputs = len(task.classes)
+    results: list[TrialResult] = []
+    start = 0
+    for trial in tried:
+        configuration = study.configuration(trial.params)
+        own = plateaus[start : start + len(trial.runs)]
+        start += len(trial.runs)
+        record = flops_per_record(configuration, task.timesteps, task.features, outputs)
+        results.append(
+            TrialResult(
+                number=trial.number,
+                params=dict(trial.params),
+                configuration=configuration,
+                runs=tuple(trial.runs),
+                plateaus=own,
+                summary=summarise(
+                    trial.runs,
+                    own,
+                    parameters=parameters(configuration, task.features, outputs),
+                    epoch_flops=task.records * record,
+                ),
+                enqueued=trial.enqueued,
+            )
+        )
+    return results
+
+
+def ranking(result: StudyResult) -> list[TrialResult]:
+    """The trials of a study, those that learn in the fewest epochs first.
+
+    By what a search for epochs minimises: PAR2, and among trials that no replicate solved the final
+    loss. Among equals the one with fewer parameters comes first, then the earlier one.
+    """
+    return sorted(
+        result.trials,
+        key=lambda trial: (trial.summary.objective, trial.summary.parameters, trial.number),
+    )
+
+
+def configuration_json(trial: TrialResult) -> dict[str, Any]:
+    """A configuration as JSON documents have it; null for a number that does not exist."""
+    return {"trial": trial.number, "params": dict(trial.params), **as_json(trial.summary)}
+
+
+def _with_runs(
+    db: "Database", stored: "StoredStudy", trials: Sequence["StoredTrial"]
+) -> list[TriedConfiguration]:
+    """The trials with their runs, read in one go; raises StorageFailure where one is missing."""
+    from storage.database import StorageFailure
+    from storage.runs import iter_runs
+
+    runs: dict[int, dict[str, FinishedRun]] = {trial.number: {} for trial in trials}
+    for run in iter_runs(db, stored.uuid):
+        # A trial that came in after the trials were read has none of them here.
+        if run.number in runs:
+            runs[run.number][run.key] = run.finished
+    tried: list[TriedConfiguration] = []
+    for trial in trials:
+        own = runs[trial.number]
+        missing = [key for key in trial.run_keys if key not in own]
+        if missing:
+            raise StorageFailure(
+                f"trial {trial.number} of {stored.name!r} refers to the run {missing[0]}, which is "
+                f"not in {db.url}"
+            )
+        tried.append(
+            TriedConfiguration(
+                number=trial.number,
+                params=trial.params,
+                runs=[own[key] for key in trial.run_keys],
+                # Optuna marks so the trials that were put in its queue.
+                enqueued="fixed_params" in trial.system_attrs,
+            )
+        )
+    return tried
+
+
+def _no_study(db: "Database", name: str) -> str:
+    from storage.trials import study_lines
+
+    names = [line.name for line in study_lines(db)]
+    near = nearest(name, names)
+    hint = f"did you mean {near}? " if near else ""
+    return f"no study named {name!r} in {db.url}: {hint}`python -m sweep list` shows all there are"

@@ -194,7 +194,7 @@ class KaplanMeier:
     def median(self) -> Estimate:
         """The first time with half or more solved, and the same for both ends of the band.
 
-        The interval of Brookmeyer and Crowley 1982, doi:10.2307/2530286.
+        The way of Brookmeyer and Crowley 1982, doi:10.2307/2530286, with the log-log band.
         """
         return Estimate(*(self._first_at_half(s) for s in (self.survival, self.low, self.high)))
 
