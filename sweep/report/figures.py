@@ -1,0 +1,197 @@
+"""The smaller figures: where the time goes, when runs solved the task, several objectives."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from studies.run import FinishedRun
+from sweep.report.drawing import DASHES, PALETTE, QUIET, Figure, hover, packed, plain, thinned
+from sweep.report.landscape import axis
+from sweep.report.rows import Row, value_text, words
+
+# Where the time goes
+
+
+def time_spent(rows: Sequence[Row], budget: int, target: str) -> Figure:
+    """Median plateau and median transition of each row, stacked; one bar a configuration.
+
+    The transition's bar begins with the escape epoch, so that a bar ends where the epochs to target
+    do. What most replicates did not reach is drawn up to the budget: a plateau as such, and what
+    followed an escape hatched.
+    """
+    order = list(reversed(rows))
+    at = list(range(len(order)))
+    plateau = [float(budget) if row.plateau is None else row.plateau for row in order]
+    transition = [0.0 if row.transition is None else row.transition + 1 for row in order]
+    unsolved = [
+        0.0 if row.transition is not None else budget - waited
+        for row, waited in zip(order, plateau, strict=True)
+    ]
+    told = [hover(row) for row in order]
+
+    def bars(name: str, values: list[float], marker: Figure) -> Figure:
+        return {
+            "type": "bar",
+            "orientation": "h",
+            "name": name,
+            "x": values,
+            "y": at,
+            "width": 0.42,
+            "marker": marker,
+            "hovertext": told,
+            "hovertemplate": f"{name}: %{{x:.4~g}} epochs<br>%{{hovertext}}<extra></extra>",
+        }
+
+    data = [
+        bars("on the plateau", plateau, {"color": PALETTE[1][0]}),
+        bars(f"from escape to {target}", transition, {"color": PALETTE[0][0]}),
+    ]
+    if any(unsolved):
+        hatch: Figure = {
+            "color": "rgba(0,0,0,0)",
+            "line": {"color": QUIET[0], "width": 1},
+            "pattern": {"shape": "/", "fgcolor": QUIET[0], "size": 6, "solidity": 0.25},
+        }
+        data.append(bars("escaped, not solved by most replicates", unsolved, hatch))
+    names = [
+        {
+            "xref": "paper",
+            "x": 0,
+            "xanchor": "left",
+            "y": place,
+            "yanchor": "bottom",
+            "yshift": 9,
+            "showarrow": False,
+            "text": f"<b>{row.name}</b> " + plain(row.label) + (" · given" if row.enqueued else ""),
+            "font": {"size": 12},
+        }
+        for place, row in zip(at, order, strict=True)
+    ]
+    return {
+        "data": data,
+        "layout": {
+            "barmode": "stack",
+            "height": 120 + 46 * len(order),
+            "margin": {"l": 12, "r": 12, "t": 44, "b": 48},
+            "xaxis": {"title": {"text": "epochs"}, "rangemode": "tozero"},
+            "yaxis": {"visible": False, "range": [-0.6, len(order) - 0.2]},
+            "legend": {
+                "orientation": "h",
+                "y": 1.0,
+                "yanchor": "bottom",
+                "x": 0,
+                "traceorder": "normal",
+            },
+            "annotations": names,
+        },
+    }
+
+
+# When runs solved the task
+
+
+def solved_by(rows: Sequence[Row], name: str, budget: int, target: str) -> Figure:
+    """Share of all runs that reached the target by each epoch, for each value of a setting."""
+    groups: dict[str, list[FinishedRun]] = {}
+    for level in axis(rows, name).levels:
+        runs = [run for row in rows if row.settings.get(name) == level for run in row.runs]
+        groups[value_text(level)] = runs
+    data: list[Figure] = []
+    for slot, (level, runs) in enumerate(groups.items()):
+        solved = np.sort([run.epochs for run in runs if run.ended == "solved"])
+        steps, counts = np.unique(solved, return_counts=True)
+        share = np.cumsum(counts) / len(runs)
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": plain(f"{level} ({len(runs)} runs)"),
+                "x": packed(np.concatenate([[0], steps, [budget]])),
+                "y": packed(np.concatenate([[0], share, share[-1:] if len(share) else [0]])),
+                "line": {
+                    "shape": "hv",
+                    "width": 2.2,
+                    "color": PALETTE[slot % len(PALETTE)][0],
+                    "dash": DASHES[slot % len(DASHES)],
+                },
+                "hovertemplate": "%{y:.1%}",
+            }
+        )
+    return {
+        "data": data,
+        "layout": {
+            "height": 400,
+            "margin": {"l": 62, "r": 12, "t": 40, "b": 48},
+            "hovermode": "x unified",
+            "xaxis": {"title": {"text": "epoch"}, "range": [0, budget]},
+            "yaxis": {
+                "title": {"text": f"runs at {target}"},
+                "tickformat": ".0%",
+                "range": [0, 1.03],
+            },
+            "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+        },
+    }
+
+
+# Several objectives
+
+
+def objectives(rows: Sequence[Row], names: Sequence[str]) -> Figure:
+    """The first two objectives against each other, with the Pareto front as a staircase."""
+    here = [row for row in rows if None not in row.objectives[:2]]
+    front = sorted((r for r in here if r.front), key=lambda r: _pair(r))
+    others = [row for row in thinned(here) if not row.front]
+
+    def points(name: str, some: list[Row], more: Figure) -> Figure:
+        return {
+            "type": "scatter",
+            "name": name,
+            "x": [_pair(row)[0] for row in some],
+            "y": [_pair(row)[1] for row in some],
+            "text": [hover(row) for row in some],
+            "hovertemplate": "%{text}<extra></extra>",
+        } | more
+
+    def scaled(name: str, values: list[float]) -> Figure:
+        title = OBJECTIVE_TITLES.get(name, words(name))
+        layout: Figure = {"title": {"text": plain(title)}, "zeroline": False}
+        if values and min(values) > 0 and max(values) / min(values) >= 20:
+            layout |= {"type": "log", "title": {"text": plain(title) + ", log scale"}}
+        return layout
+
+    grey = {"size": 8, "color": QUIET[0], "opacity": 0.6}
+    best = {"size": 10, "color": PALETTE[0][0]}
+    stairs = {"shape": "hv", "width": 1.6, "color": PALETTE[0][0]}
+    return {
+        "data": [
+            points("beaten in both", others, {"mode": "markers", "marker": grey}),
+            points(
+                "Pareto front",
+                front,
+                {"mode": "lines+markers", "marker": best, "line": stairs},
+            ),
+        ],
+        "layout": {
+            "height": 460,
+            "margin": {"l": 70, "r": 12, "t": 40, "b": 56},
+            "hovermode": "closest",
+            "xaxis": scaled(names[0], [_pair(row)[0] for row in here]),
+            "yaxis": scaled(names[1], [_pair(row)[1] for row in here]),
+            "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+        },
+    }
+
+
+OBJECTIVE_TITLES = {
+    "epochs": "epochs to target (PAR2)",
+    "updates": "optimizer updates to target",
+    "flops": "training FLOPs",
+    "parameters": "parameters",
+}
+
+
+def _pair(row: Row) -> tuple[float, float]:
+    first, second = row.objectives[0], row.objectives[1]
+    return (math.nan if first is None else first, math.nan if second is None else second)

@@ -1,0 +1,281 @@
+"""The landscape: epochs to target over two searched settings, as a heat map or a scatter."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from sweep.report.drawing import PALETTE, QUIET, SHADES, Figure, hover, packed, plain, thinned
+from sweep.report.rows import Row, number, value_text, words
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A searched setting as an axis: where each row lies, and plotly's axis.
+
+    `places` is NaN for a row that does not have the setting. `levels` are the values of a setting
+    that has few, in order; the rows of a level lie around its index.
+    """
+
+    name: str
+    places: np.ndarray
+    levels: tuple[Any, ...]
+    layout: Figure
+
+
+AXIS_TITLES = {
+    "units": "units per layer",
+    "layers": "layers",
+    "batch_size": "batch size (records)",
+}
+
+
+def axis(rows: Sequence[Row], name: str) -> Axis:
+    """The axis of a searched setting, chosen by its values.
+
+    Words and few whole numbers become levels; numbers that span more than a factor of 20 a
+    logarithmic axis.
+    """
+    values = [row.settings.get(name) for row in rows]
+    present = [value for value in values if value is not None]
+    distinct = set(present)
+    title = AXIS_TITLES.get(name, words(name))
+    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in distinct)
+    whole = all(isinstance(v, int) for v in distinct)
+    few = len(distinct) <= 12 and (whole or len(distinct) * 2 <= len(present))
+    if not numeric or few or len(distinct) < 2:
+        levels = tuple(sorted(distinct) if numeric else sorted(distinct, key=str))
+        index = {level: i for i, level in enumerate(levels)}
+        places = np.array([math.nan if v is None else index[v] for v in values], dtype=float)
+        return Axis(
+            name,
+            places,
+            levels,
+            {
+                "title": {"text": plain(title)},
+                "tickvals": list(range(len(levels))),
+                "ticktext": [plain(value_text(level)) for level in levels],
+                "range": [-0.5, len(levels) - 0.5],
+                "showgrid": False,
+                "zeroline": False,
+            },
+        )
+    places = np.array([math.nan if v is None else float(v) for v in values])
+    low, high = float(np.nanmin(places)), float(np.nanmax(places))
+    layout: Figure = {"title": {"text": plain(title)}, "zeroline": False}
+    if low > 0 and high / low >= 20:
+        layout |= {
+            "type": "log",
+            "title": {"text": plain(title) + " (log scale)"},
+            "dtick": 1 if high / low > 60 else "D2",
+            "exponentformat": "power" if low < 1e-4 else "none",
+        }
+    return Axis(name, places, (), layout)
+
+
+def pairs(names: Sequence[str], most: int = 6) -> list[tuple[str, str]]:
+    """Pairs (x, y) of searched settings worth a figure, the most telling first."""
+    order = ["units", "learning_rate", "batch_size", "layers", "optimizer", "cell"]
+    known = [name for name in order if name in names]
+    named = known + [name for name in names if name not in order]
+    favoured = [("units", "layers"), ("learning_rate", "optimizer")]
+    first = [pair for pair in favoured if pair[0] in named and pair[1] in named]
+    rest = [pair for pair in combinations(named, 2) if pair not in first]
+    return (first + rest)[:most]
+
+
+def landscape(rows: Sequence[Row], x_name: str, y_name: str, target: str) -> Figure:
+    """Median epochs to target over two settings: a heat map of a grid, else a scatter.
+
+    Configurations that no replicate solved are crosses; `target` is how the axis calls the target
+    ("100 %").
+    """
+    here = [row for row in rows if x_name in row.settings and y_name in row.settings]
+    x, y = axis(here, x_name), axis(here, y_name)
+    cells = len(x.levels) * len(y.levels)
+    filled = len({(row.settings[x_name], row.settings[y_name]) for row in here})
+    figure: Figure = {
+        "height": 150 + 62 * len(y.levels) if 0 < len(y.levels) <= 6 else 460,
+        "margin": {"l": 70, "r": 12, "t": 12, "b": 56},
+        "xaxis": x.layout,
+        "yaxis": y.layout,
+        "hovermode": "closest",
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    }
+    scale = _scale([row.median for row in here], target)
+    if cells and filled == cells and cells >= 4 and len(here) <= 4 * cells:
+        return {"data": _grid(here, x, y, scale), "layout": figure}
+    figure["margin"] = figure["margin"] | {"t": 40}
+    figure["height"] += 40
+    return {"data": _scatter(here, x, y, scale), "layout": figure}
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """A colour scale over epochs: logarithmic where they span much."""
+
+    log: bool
+    style: Figure
+
+    def of(self, epochs: float) -> float:
+        return math.log10(epochs) if self.log else epochs
+
+
+def _scale(medians: Iterable[float | None], target: str) -> _Scale:
+    known = [median for median in medians if median is not None]
+    low, high = (min(known), max(known)) if known else (1.0, 1.0)
+    log = high / low > 8
+    style: Figure = {
+        "colorscale": SHADES,
+        "cmin": math.log10(low) if log else low,
+        "cmax": math.log10(high) if log else max(high, low + 1),
+        "colorbar": {
+            "title": {"text": f"median epochs to {target}", "side": "right", "font": {"size": 12}},
+            "tickfont": {"size": 12},
+            "thickness": 12,
+            "outlinewidth": 0,
+        },
+    }
+    if log:
+        steps = [s * 10**d for d in range(7) for s in (1, 2, 5)]
+        ticks = [s for s in steps if low <= s <= high]
+        style["colorbar"] |= {
+            "tickvals": [math.log10(s) for s in ticks],
+            "ticktext": [str(s) for s in ticks],
+        }
+    return _Scale(log, style)
+
+
+def _scatter(rows: Sequence[Row], x: Axis, y: Axis, scale: _Scale) -> list[Figure]:
+    shown = thinned(rows)
+    xs, ys = _spread(x), _spread(y, turn=0.382)
+    index = {id(row): i for i, row in enumerate(rows)}
+
+    def points(name: str, some: list[Row], marker: Figure, legend: bool = True) -> Figure:
+        at = [index[id(row)] for row in some]
+        return {
+            "type": "scatter",
+            "mode": "markers",
+            "name": name,
+            "x": packed(xs[at]),
+            "y": packed(ys[at]),
+            "text": [hover(row) for row in some],
+            "hovertemplate": "%{text}<extra></extra>",
+            "marker": marker,
+            "showlegend": legend,
+        }
+
+    timed = [row for row in shown if row.median is not None]
+    whole = [row for row in timed if row.all_solved]
+    part = [row for row in timed if not row.all_solved]
+    rare = [row for row in shown if row.median is None and row.solved]
+    none = [row for row in shown if not row.solved]
+    data: list[Figure] = []
+    bar = True
+    for name, some, symbol in (
+        ("solved by every replicate", whole, "circle"),
+        ("by most", part, "triangle-up"),
+    ):
+        if some:
+            colour = [round(scale.of(row.median or 1.0), 3) for row in some]
+            marker: Figure = {"symbol": symbol, "size": 11, "color": colour, "showscale": bar}
+            marker |= scale.style | {"line": {"width": 1, "color": QUIET[0]}}
+            data.append(points(name, some, marker))
+            bar = False
+    faint: Figure = {"size": 9, "color": QUIET[0], "line": {"width": 1.2, "color": QUIET[0]}}
+    if rare:
+        data.append(
+            points("by some, too few for a median", rare, faint | {"symbol": "circle-open"})
+        )
+    if none:
+        data.append(points("by none (censored)", none, faint | {"symbol": "x-thin"}))
+    own = [row for row in shown if row.enqueued]
+    if own:
+        ring = {
+            "symbol": "circle-open",
+            "size": 19,
+            "color": PALETTE[1][0],
+            "line": {"width": 2.2, "color": PALETTE[1][0]},
+        }
+        data.append(points("given in the study file", own, ring))
+    return data
+
+
+def _grid(rows: Sequence[Row], x: Axis, y: Axis, scale: _Scale) -> list[Figure]:
+    best: dict[tuple[int, int], Row] = {}
+    tried: dict[tuple[int, int], int] = {}
+    for row, column, line in zip(rows, x.places, y.places, strict=True):
+        at = (int(line), int(column))
+        tried[at] = tried.get(at, 0) + 1
+        if at not in best or row.place < best[at].place:
+            best[at] = row
+    height, width = len(y.levels), len(x.levels)
+    z: list[list[float | None]] = [[None] * width for _ in range(height)]
+    shown = [[""] * width for _ in range(height)]
+    told = [[""] * width for _ in range(height)]
+    empty: list[tuple[int, int]] = []
+    for (line, column), row in best.items():
+        many = tried[line, column]
+        told[line][column] = hover(row) + (
+            f"<br>the best of {many} trials here" if many > 1 else ""
+        )
+        if row.median is None:
+            empty.append((line, column))
+        else:
+            z[line][column] = round(scale.of(row.median), 3)
+            share = "" if row.all_solved else f"<br>{row.solved}/{row.replicates}"
+            shown[line][column] = number(row.median) + share
+    colour = scale.style
+    data: list[Figure] = [
+        {
+            "type": "heatmap",
+            "z": z,
+            "text": shown,
+            "texttemplate": "%{text}",
+            "customdata": told,
+            "hovertemplate": "%{customdata}<extra></extra>",
+            "xgap": 2,
+            "ygap": 2,
+            "colorscale": colour["colorscale"],
+            "zmin": colour["cmin"],
+            "zmax": colour["cmax"],
+            "colorbar": colour["colorbar"],
+            "hoverongaps": False,
+        }
+    ]
+    if empty:
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers+text",
+                "x": [column for _, column in empty],
+                "y": [line for line, _ in empty],
+                "text": [
+                    f"{best[at].solved}/{best[at].replicates}" if best[at].solved else ""
+                    for at in empty
+                ],
+                "textposition": "bottom center",
+                "hovertext": [told[line][column] for line, column in empty],
+                "hovertemplate": "%{hovertext}<extra></extra>",
+                "name": "too few solved for a median",
+                "showlegend": False,
+                "marker": {
+                    "symbol": "x-thin",
+                    "size": 10,
+                    "color": QUIET[0],
+                    "line": {"width": 1.6, "color": QUIET[0]},
+                },
+            }
+        )
+    return data
+
+
+def _spread(where: Axis, turn: float = 0.618) -> np.ndarray:
+    """Places along an axis; around a level they are spread, so that points do not cover others."""
+    if not where.levels:
+        return where.places
+    steps = (np.arange(len(where.places)) * turn) % 1.0
+    return where.places + (steps - 0.5) * 0.56

@@ -1,0 +1,173 @@
+"""How a study was measured: the meaning of the words, the facts, and the way to do it again."""
+
+import os
+import platform
+import shlex
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sweep.analysis.plateau import chance_band
+from sweep.report import sentences
+from sweep.report.drawing import percent
+from sweep.report.rows import Row, count, number, words
+from sweep.results import StudyResult
+
+
+def definitions(target: str, budget: int) -> list[dict[str, str]]:
+    """What the page's words mean, a sentence each."""
+    meanings = {
+        "solved": f"The training accuracy that Keras’s fit would report for an epoch (the mean "
+        f"over its batches, each taken before its update) reached {target}.",
+        f"epochs to {target}": "The first epoch, counted from 1, that solved the task. Its median "
+        "counts a replicate that failed as slower than any other, and does not exist where fewer "
+        "than half succeeded.",
+        "interval": "95 %, by the bootstrap over replicates. With five replicates it is their "
+        "smallest and largest value: enough to say where the median is, not to order two close "
+        "configurations.",
+        "censored": f"Not solved within the budget of {sentences.plural(budget, 'epoch')}: the "
+        "epochs to the target are unknown, and larger than the budget.",
+        "diverged": "The loss stopped being finite; counted as censored at the budget.",
+        "plateau": "The epochs, from the first, before the escape: those at which the run does no "
+        "better than chance explains.",
+        "escape": "The epoch from which on accuracy (with the loss) stays above the band that "
+        "chance alone would leave in one of 10,000 epochs.",
+        "transition": "The epochs from the escape to the target.",
+        "PAR2": "The mean epochs to the target over the replicates, a run that did not solve the "
+        "task counted as twice the budget. The table is in its order; where no replicate solved "
+        "the task, in the order of the final loss.",
+        "ERT": "Expected running time: all epochs that the replicates spent, divided by the number "
+        "that solved the task. What solving it once costs if failed runs are repeated.",
+        "FLOPs": "Floating point operations of training for as many epochs as ERT says, computed "
+        "from the matrix products of the architecture, forward and backward.",
+        "configuration, trial": "Settings that the search tried; a trial is trained once from each "
+        "of the same seeds, its replicates. The best of many, chosen and judged by the same "
+        "replicates, looks a little better than it is.",
+    }
+    return [{"word": word, "meaning": meaning} for word, meaning in meanings.items()]
+
+
+def facts(result: StudyResult, rows: Sequence[Row], goals: Sequence[str]) -> list[dict[str, Any]]:
+    """What was done, in groups of a term and its value: the task, the search, the machine."""
+    task, training, search = result.task, result.study.training, result.study.search
+    band = chance_band(tuple(task.class_counts))
+    classes = [
+        f"{label} ({count(amount)})"
+        for label, amount in zip(task.classes, task.class_counts, strict=True)
+    ]
+    replicates = {row.replicates for row in rows} or {training.replicates}
+    most = max(replicates)
+    return [
+        {
+            "title": "The task",
+            "facts": [
+                ("name", task.name),
+                ("records", count(task.records)),
+                ("shape", f"{task.timesteps} timesteps × {task.features} features"),
+                ("classes", ", ".join(classes) + " records" if classes else "–"),
+                (
+                    "chance",
+                    f"accuracy {percent(band.accuracy)}, loss {number(band.loss)} nats; an epoch "
+                    f"up to {percent(band.high)} is explained by chance",
+                ),
+            ],
+        },
+        {
+            "title": "The search",
+            "facts": [
+                ("sampler", f"{search.sampler}, seed {search.seed}"),
+                ("minimised", ", ".join(words(name) for name in goals)),
+                ("trials", count(len(rows))),
+                ("budget", sentences.plural(training.epochs, "epoch")),
+                ("target", f"training accuracy {percent(training.target)}"),
+                (
+                    "replicates",
+                    f"{most} a configuration, seeds 0 … {most - 1}, the same for every "
+                    "configuration"
+                    if most > 1
+                    else "1 a configuration, seed 0",
+                ),
+                ("begun", _minute(result.created)),
+                ("last changed", _minute(result.updated)),
+            ],
+        },
+        {
+            "title": "The report was made with",
+            "facts": [
+                (
+                    "versions",
+                    ", ".join(f"{name} {number_}" for name, number_ in versions().items()),
+                ),
+                ("machine", f"{_cpu()}, {sentences.plural(os.cpu_count() or 1, 'core')}"),
+                ("system", f"{platform.system()} {platform.machine()}"),
+                ("storage", _storage(result)),
+            ],
+        },
+    ]
+
+
+def repeat(result: StudyResult) -> dict[str, str]:
+    """The commands that run the study again and make this page, with what to say of them."""
+    file = (
+        "".join(c if c.isalnum() or c in "-_." else "-" for c in result.name).strip(".") or "study"
+    )
+    name, storage = shlex.quote(result.name), shlex.quote(_storage(result))
+    return {
+        "text": f"Save the study file below as {file}.toml, and run it:",
+        "command": f"python -m sweep run {shlex.quote(file + '.toml')} --name {name}",
+        "more": "The same seeds give the same runs on the same machine. This page is made from the "
+        "stored runs by:",
+        "report": f"python -m sweep report {name} --storage {storage}",
+    }
+
+
+def study_file(result: StudyResult) -> dict[str, str]:
+    """The study as a file, and the format that it is in."""
+    study: Any = result.study
+    if hasattr(study, "to_toml"):
+        return {"study_file": str(study.to_toml()), "study_format": "toml"}
+    return {"study_file": str(study.model_dump_json(indent=2)), "study_format": "JSON"}
+
+
+def _storage(result: StudyResult) -> str:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(result.storage).render_as_string(hide_password=True)
+    except ArgumentError:
+        return result.storage
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The versions of what trains and reports, found without importing any of it."""
+    found = {"sweep": "", "tensorflow": "", "keras": "", "optuna": ""}
+    for name in found:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found | {"Python": platform.python_version()}
+
+
+@cache
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def day(when: datetime) -> str:
+    """A date as a person writes it."""
+    return f"{when.day} {when:%B %Y}"
+
+
+def _minute(when: datetime) -> str:
+    return f"{day(when)}, {when:%H:%M}" + (" UTC" if when.utcoffset() is not None else "")

@@ -1,0 +1,213 @@
+"""A study's trials as rows of plain values: ranked, labelled, with what was searched.
+
+Everything on the page (sentences, figures, table) is made from these rows.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from studies.run import FinishedRun, updates_per_epoch
+from sweep.results import StudyResult, TrialResult
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One configuration tried.
+
+    `place` counts from 1, the most efficient by PAR2 first. `settings` are the searched settings
+    that this trial has, by name. The numbers are those of `sweep.analysis.survival.Summary`:
+    `median` with `low` and `high` are epochs to target, `escape`, `plateau` and `transition`
+    medians as well, and one that does not exist is None. `final_accuracy` is the mean over
+    replicates. `objectives` are what the search minimised, and `front` says whether no other trial
+    is as good in all of them and better in one.
+    """
+
+    place: int
+    number: int
+    settings: dict[str, Any]
+    label: str
+    enqueued: bool
+    replicates: int
+    solved: int
+    diverged: int
+    success_low: float
+    success_high: float
+    median: float | None
+    low: float | None
+    high: float | None
+    par2: float
+    ert: float | None
+    escape: float | None
+    plateau: float | None
+    transition: float | None
+    parameters: int
+    flops: float | None
+    final_accuracy: float
+    objectives: tuple[float | None, ...]
+    front: bool
+    runs: tuple[FinishedRun, ...]
+
+    @property
+    def name(self) -> str:
+        return f"trial {self.number}"
+
+    @property
+    def all_solved(self) -> bool:
+        return self.solved == self.replicates
+
+
+def ranked(result: StudyResult) -> list[Row]:
+    """The study's trials as rows, the most efficient first.
+
+    The order is that of what a search for epochs minimises: PAR2, and among trials that no
+    replicate solved the final loss. Among equals the earlier trial comes first.
+    """
+    names = searched(result.trials)
+    objectives = [_objectives(result, trial) for trial in result.trials]
+    front = pareto_front(objectives)
+    order = sorted(
+        range(len(result.trials)),
+        key=lambda i: (result.trials[i].summary.objective, result.trials[i].number),
+    )
+    rows: list[Row] = []
+    for place, index in enumerate(order, start=1):
+        trial = result.trials[index]
+        summary = trial.summary
+        settings = {name: trial.params[name] for name in names if name in trial.params}
+        rows.append(
+            Row(
+                place=place,
+                number=trial.number,
+                settings=settings,
+                label=describe(settings) or "every setting fixed",
+                enqueued=trial.enqueued,
+                replicates=summary.replicates,
+                solved=summary.solved,
+                diverged=summary.diverged,
+                success_low=summary.success_low,
+                success_high=summary.success_high,
+                median=summary.epochs_median,
+                low=summary.epochs_low,
+                high=summary.epochs_high,
+                par2=summary.par2,
+                ert=summary.ert,
+                escape=summary.escape_median,
+                plateau=summary.plateau_median,
+                transition=summary.transition_median,
+                parameters=summary.parameters,
+                flops=summary.flops,
+                final_accuracy=_final_accuracy(trial.runs),
+                objectives=objectives[index],
+                front=front[index],
+                runs=trial.runs,
+            )
+        )
+    return rows
+
+
+def searched(trials: Sequence[TrialResult]) -> list[str]:
+    """The names of the settings that the trials have, in a fixed order for the eye."""
+    found = dict.fromkeys(name for trial in trials for name in trial.params)
+    first = ["cell", "layers", "units", "optimizer", "learning_rate"]
+    return [n for n in first if n in found] + [n for n in found if n not in first]
+
+
+def objective_names(result: StudyResult) -> tuple[str, ...]:
+    """What the search minimises, one name or several."""
+    objective = result.study.search.objective
+    return (objective,) if isinstance(objective, str) else tuple(objective)
+
+
+def pareto_front(points: Sequence[tuple[float | None, ...]]) -> list[bool]:
+    """Which points no other point dominates: is at most as large in all and smaller in one.
+
+    A point with a number that does not exist is never on the front.
+    """
+    kept = [i for i, point in enumerate(points) if None not in point]
+    result = [False] * len(points)
+    if not kept:
+        return result
+    values = np.array([points[i] for i in kept], dtype=float)
+    order = np.lexsort(values.T[::-1])
+    front: list[int] = []
+    for i in order:
+        here = values[front]
+        beaten = np.all(here <= values[i], axis=1) & np.any(here < values[i], axis=1)
+        if not beaten.any():
+            front.append(int(i))
+    for i in front:
+        result[kept[i]] = True
+    return result
+
+
+def words(name: str) -> str:
+    """A setting's name as a person reads it."""
+    return name.replace("_", " ")
+
+
+def count(value: float) -> str:
+    """A whole number, its thousands set apart."""
+    return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number to `digits` significant digits, without an exponent where that can be read."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if size < -5 or size > 14:
+        return f"{value:.{digits - 1}e}"
+    rounded = round(value, digits - 1 - size)
+    if size >= digits - 1:
+        return count(rounded)
+    return f"{rounded:.{digits - 1 - size}f}".rstrip("0").rstrip(".")
+
+
+def value_text(value: Any) -> str:
+    """A setting's value as a person reads it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return number(value)
+    return str(value)
+
+
+def describe(settings: dict[str, Any]) -> str:
+    """A configuration in words: "3 layers, 15 units, adam, learning rate 0.001"."""
+    parts: list[str] = []
+    for name, value in settings.items():
+        text = value_text(value)
+        if name in ("layers", "units"):
+            parts.append(f"{text} {name[:-1] if value == 1 else name}")
+        elif name in ("cell", "optimizer"):
+            parts.append(text)
+        elif isinstance(value, bool):
+            parts.append(words(name) if value else f"no {words(name)}")
+        else:
+            parts.append(f"{words(name)} {text}")
+    return ", ".join(parts)
+
+
+def _final_accuracy(runs: Sequence[FinishedRun]) -> float:
+    """The mean accuracy of the last epochs; a number that does not exist counts as 0."""
+    return sum(float(np.nan_to_num(run.curve("accuracy")[-1])) for run in runs) / len(runs)
+
+
+def _objectives(result: StudyResult, trial: TrialResult) -> tuple[float | None, ...]:
+    summary = trial.summary
+    updates = updates_per_epoch(trial.configuration, result.task.records)
+    values: dict[str, float | None] = {
+        "epochs": summary.par2,
+        "updates": summary.par2 * updates,
+        "flops": summary.flops,
+        "parameters": summary.parameters,
+    }
+    return tuple(values.get(name) for name in objective_names(result))

@@ -1,0 +1,328 @@
+"""What the page says in words: the answer, and the finding of each figure.
+
+Every sentence is computed from the rows, and claims no more than they bear: it names its measure,
+its replicates, and says so where configurations cannot be told apart.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sweep.report.drawing import interval, percent
+from sweep.report.rows import Row, count, describe, number, words
+
+
+def plural(amount: float, one: str, many: str = "") -> str:
+    """ "1 epoch", "12 epochs"."""
+    text = count(amount) if float(amount).is_integer() else number(amount)
+    return f"{text} {one if amount == 1 else many or one + 's'}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _median(row: Row) -> str:
+    between = interval(row).strip("()")
+    note = f" (95 % interval {between})" if between else ""
+    return f"{plural(row.median or 0, 'epoch')}{note}"
+
+
+def _solved(row: Row) -> str:
+    return f"{row.solved} of {plural(row.replicates, 'replicate')}"
+
+
+def _waited(row: Row) -> str:
+    """How long a row sat on its plateau, as a clause with "it" for its subject."""
+    if row.plateau is None:
+        return "most of its replicates never left chance"
+    if row.plateau <= 0:
+        return "it left chance in its first epoch, so it had no plateau"
+    return f"it sat on its plateau, at chance, for {plural(row.plateau, 'epoch')}"
+
+
+def answer(rows: Sequence[Row], budget: int, target: str, objectives: Sequence[str]) -> list[str]:
+    """The study's answer in a few paragraphs; the first is a sentence, the answer itself.
+
+    `target` is how the text calls the target accuracy ("100 %"); `rows` are ranked.
+    """
+    if not rows:
+        return ["No trial of this study has finished yet, so there is no answer so far."]
+    if not any(row.solved for row in rows):
+        return _nothing_solved(rows, budget, target)
+    if len(rows) == 1:
+        return _one_trial(rows[0], budget, target)
+    best = rows[0]
+    more = [_of_the_winner(best, target), _ties(rows)]
+    paragraphs = [_winner(rows, budget, target), " ".join(text for text in more if text)]
+    paragraphs += [own_place(row, len(rows), target) for row in rows[1:] if row.enqueued][:3]
+    if len(objectives) > 1:
+        paragraphs.append(_front(rows, objectives))
+    return [text for text in paragraphs if text]
+
+
+def _of_the_winner(best: Row, target: str) -> str:
+    wait = _waited(best)
+    text = f"{wait[0].upper()}{wait[1:]}"
+    if best.plateau and best.transition is not None:
+        text += f", then went from its escape to {target} in {plural(best.transition, 'epoch')}"
+    if best.enqueued:
+        text += ". It is a configuration that the study file gave to be tried first"
+    return text + "."
+
+
+def _ties(rows: Sequence[Row]) -> str:
+    best, close = rows[0], indistinguishable(rows)
+    if not close:
+        return ""
+    overlap = "its interval overlaps" if close == 1 else "their intervals overlap"
+    few = "is" if best.replicates == 1 else "are"
+    return (
+        f"By the median, {plural(close, 'other configuration')} cannot be told apart from it: "
+        f"{overlap} the winner’s, and {plural(best.replicates, 'replicate')} each {few} too few to "
+        "part them."
+    )
+
+
+def _front(rows: Sequence[Row], objectives: Sequence[str]) -> str:
+    front = sum(row.front for row in rows)
+    return (
+        f"{plural(front, 'configuration')} of {count(len(rows))} {'is' if front == 1 else 'are'} "
+        f"on the Pareto front of {listed([words(name) for name in objectives])}: no other is as "
+        "good in every objective and better in one."
+    )
+
+
+def _nothing_solved(rows: Sequence[Row], budget: int, target: str) -> list[str]:
+    runs, diverged = sum(row.replicates for row in rows), sum(row.diverged for row in rows)
+    where = (
+        "the one configuration tried" if len(rows) == 1 else f"{count(len(rows))} configurations"
+    )
+    if diverged == runs:
+        return [
+            f"Every run diverged: the loss of all {plural(runs, 'run')} of {where} stopped being "
+            f"finite, so none reached {target}.",
+            "A lower learning rate is the first thing to try.",
+        ]
+    sentences: list[str] = []
+    if diverged:
+        sentences.append(f"{plural(diverged, 'run')} diverged.")
+    closest = max(rows, key=lambda row: (row.final_accuracy, -row.place))
+    which = "It" if len(rows) == 1 else f"The closest, trial {closest.number} ({closest.label}),"
+    sentences.append(f"{which} ended at a mean accuracy of {percent(closest.final_accuracy)}.")
+    waiting = sum(row.escape is None for row in rows)
+    if waiting:
+        sentences.append(
+            f"In {count(waiting)} of {plural(len(rows), 'configuration')} most replicates never "
+            "left chance."
+        )
+    return [
+        f"None of the {plural(runs, 'run')} of {where} reached {target} within the budget of "
+        f"{plural(budget, 'epoch')}, so no configuration can be called efficient.",
+        " ".join(sentences),
+        *[own_place(row, len(rows), target) for row in rows if row.enqueued and len(rows) > 1][:2],
+    ]
+
+
+def _one_trial(row: Row, budget: int, target: str) -> list[str]:
+    lead = (
+        f"The one configuration tried, trial {row.number} ({row.label}), reached {target} in "
+        f"{_solved(row)}"
+    )
+    if row.median is not None:
+        lead += f", after a median of {_median(row)}."
+    else:
+        lead += f" within {plural(budget, 'epoch')}: too few for a median."
+    wait = _waited(row)
+    rest = f"{wait[0].upper()}{wait[1:]}. " if wait else ""
+    return [lead, f"{rest}With a single trial there is nothing to compare it with."]
+
+
+def _winner(rows: Sequence[Row], budget: int, target: str) -> str:
+    best = rows[0]
+    medians = [row.median for row in rows if row.median is not None]
+    if best.median is None:
+        return (
+            f"Of {count(len(rows))} configurations none reached {target} in most of its "
+            f"replicates; trial {best.number} ({best.label}) did best, in {_solved(best)} within "
+            f"{plural(budget, 'epoch')}."
+        )
+    lead = f"Of {count(len(rows))} configurations, trial {best.number} ({best.label}) learned "
+    reached = f"a median of {_median(best)} to {target}, solved by {_solved(best)}"
+    if best.median <= min(medians):
+        equal = medians.count(best.median) - 1
+        if equal:
+            return (
+                f"{lead}the task in the fewest epochs, level with "
+                f"{plural(equal, 'other')} by the median and ahead by the mean (PAR2 "
+                f"{number(best.par2)}): {reached}."
+                if rows[1].par2 > best.par2
+                else f"{lead}the task in the fewest epochs, level with others: {reached}."
+            )
+        return f"{lead}the task in the fewest epochs: {reached}."
+    quick = min((row for row in rows if row.median is not None), key=lambda r: r.median or 0)
+    return (
+        f"{lead}most efficiently by mean epochs, a run that failed counted as twice the budget "
+        f"(PAR2 {number(best.par2)}): {reached}. The lowest median, "
+        f"{plural(quick.median or 0, 'epoch')}, is that of trial {quick.number}, "
+        f"solved by {_solved(quick)}."
+    )
+
+
+def own_place(row: Row, trials: int, target: str) -> str:
+    """Where a configuration of the study file came among the others."""
+    lead = (
+        f"The configuration that the study file gave, trial {row.number} ({row.label}), came in at "
+        f"place {row.place} of {count(trials)}"
+    )
+    if row.median is None:
+        ending = f": {_solved(row)} reached {target}"
+    else:
+        ending = f": a median of {_median(row)} to {target}, solved by {_solved(row)}"
+    if row.plateau:
+        share = ""
+        if row.median:
+            share = f", about {percent(round(row.plateau / row.median, 2))} of the way"
+        ending += f". It sat on its plateau for {plural(row.plateau, 'epoch')}{share}"
+    elif row.plateau is None:
+        ending += f"; {_waited(row)}"
+    return f"{lead}{ending}."
+
+
+def indistinguishable(rows: Sequence[Row]) -> int:
+    """How many configurations have an interval that overlaps the winner's."""
+    best = rows[0]
+    if best.median is None or best.low is None:
+        return 0
+    high = float("inf") if best.high is None else best.high
+    return sum(
+        row.low is not None and row.median is not None and row.low <= high for row in rows[1:]
+    )
+
+
+def curves_finding(chosen: Sequence[Row], target: str) -> str:
+    """What the curves shown at first show."""
+    parts: list[str] = []
+    for row in chosen:
+        if row.median is None:
+            reached = (
+                f"no replicate reaches {target}" if not row.solved else f"only {_solved(row)} solve"
+            )
+            parts.append(f"trial {row.number}: {reached}")
+        elif row.plateau:
+            parts.append(
+                f"trial {row.number} waits {plural(row.plateau, 'epoch')} at chance and is at "
+                f"{target} after {number(row.median)}"
+            )
+        else:
+            parts.append(f"trial {row.number} leaves chance at once and needs {number(row.median)}")
+    return _sentence("; ".join(parts))
+
+
+def time_finding(shown: Sequence[Row]) -> str:
+    """How the epochs of the configurations shown divide into plateau and transition."""
+    timed = [row for row in shown if row.median and row.plateau is not None]
+    if not timed:
+        return "None of the configurations shown has a median to divide."
+    shares = [min(1.0, (row.plateau or 0.0) / (row.median or 1.0)) for row in timed]
+    if len(timed) == 1:
+        return f"The plateau takes about {percent(round(shares[0], 2))} of its epochs."
+    text = (
+        f"The plateau takes between {percent(round(min(shares), 2))} and "
+        f"{percent(round(max(shares), 2))} of the median epochs of the "
+        f"{len(timed)} configurations that have one"
+    )
+    for row, share in zip(timed, shares, strict=True):
+        if row.enqueued and len(timed) > 2:
+            text += (
+                f"; of trial {row.number}’s, given in the study file, {percent(round(share, 2))}"
+            )
+            break
+    return text + "."
+
+
+def landscape_finding(rows: Sequence[Row], x_name: str, y_name: str, target: str) -> str:
+    """Where the fewest epochs are, and how each of the two settings goes with success."""
+    here = [row for row in rows if x_name in row.settings and y_name in row.settings]
+    timed = [row for row in here if row.median is not None]
+    if not timed:
+        return f"No configuration has a median: none reached {target} in most of its replicates."
+    best = timed[0]
+    at = listed([_at(name, best.settings[name]) for name in (y_name, x_name)])
+    parts = [
+        f"The most efficient by PAR2 is at {at}, with a median of {number(best.median)} epochs"
+    ]
+    parts += [text for name in (y_name, x_name) if (text := _along(here, name, target))]
+    return _sentence("; ".join(parts[:2])) + (f" {_sentence(parts[2])}" if len(parts) > 2 else "")
+
+
+def _at(name: str, value: Any) -> str:
+    """ "3 layers", "adam", "learning rate 0.001"."""
+    return describe({name: value})
+
+
+def _along(rows: Sequence[Row], name: str, target: str) -> str:
+    """How success goes with a setting of few values; for a number, where the quickest lie."""
+    levels = sorted({row.settings[name] for row in rows}, key=lambda v: (str(type(v)), v))
+    if 2 <= len(levels) <= 6 and len(levels) * 2 <= len(rows):
+        shares: list[str] = []
+        for level in levels:
+            group = [row for row in rows if row.settings[name] == level]
+            runs = sum(row.replicates for row in group)
+            share = sum(row.solved for row in group) / runs
+            shares.append(f"{percent(round(share, 2))} with {_at(name, level)}")
+        return f"of the runs tried, {listed(shares)} reached {target}"
+    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in levels)
+    timed = [row for row in rows if row.median is not None]
+    quick = timed[: max(3, len(timed) // 10)]
+    if numeric and len(timed) >= 10:
+        values = [float(row.settings[name]) for row in quick]
+        return (
+            f"the {len(quick)} most efficient have {words(name)} between {number(min(values))} and "
+            f"{number(max(values))}"
+        )
+    return ""
+
+
+def solved_by_finding(rows: Sequence[Row], name: str, budget: int, target: str) -> str:
+    """At half of the budget and at its end: the share solved, for each value of a setting."""
+    levels = dict.fromkeys(row.settings[name] for row in rows if name in row.settings)
+    ends: list[tuple[float, float, str]] = []
+    half = max(1, budget // 2)
+    for level in levels:
+        runs = [run for row in rows if row.settings.get(name) == level for run in row.runs]
+        epochs = np.array([run.epochs for run in runs if run.ended == "solved"])
+        early = float((epochs <= half).sum()) / len(runs)
+        ends.append((len(epochs) / len(runs), early, _at(name, level)))
+    ends.sort(key=lambda end: -end[0])
+    if len(ends) > 4:
+        ends = [ends[0], ends[-1]]
+    parts = [
+        f"{percent(round(end, 2))} with {level} ({percent(round(early, 2))} by epoch {half})"
+        for end, early, level in ends
+    ]
+    parts[0] = parts[0].replace(" with", " of the runs with", 1)
+    return _sentence(f"{listed(parts)} reached {target} within {plural(budget, 'epoch')}")
+
+
+def objectives_finding(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """The ends of the Pareto front."""
+    front = [row for row in rows if row.front]
+    if not front:
+        return "No configuration has a value for every objective."
+    parts = [
+        f"{plural(len(front), 'configuration')} of {count(len(rows))} "
+        f"{'is' if len(front) == 1 else 'are'} on the front"
+    ]
+    for place, name in enumerate(names[:2]):
+        end = min(front, key=lambda row: row.objectives[place] or 0.0)
+        parts.append(f"fewest {words(name)}: trial {end.number} ({end.label})")
+    return _sentence("; ".join(parts))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""

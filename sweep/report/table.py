@@ -1,0 +1,160 @@
+"""The tables: every configuration with its numbers, and the most efficient by each measure."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sweep.report.drawing import interval
+from sweep.report.rows import Row, count, number, value_text, words
+from sweep.report.sentences import plural
+
+MOST_ROWS = 300
+"""Configurations in the table, besides those of the study file."""
+
+MEASURES_NOTE = (
+    "Only configurations that every replicate solved are compared, where there are any. PAR2 is "
+    "the mean epochs to the target; FLOPs are those of solving the task once."
+)
+
+Cell = dict[str, Any]
+
+
+def listing(
+    rows: Sequence[Row], names: Sequence[str], goals: Sequence[str], target: str
+) -> dict[str, Any]:
+    """The table of configurations: columns, and rows of cells with text and a value to sort by."""
+    shown = [*rows[:MOST_ROWS], *[row for row in rows[MOST_ROWS:] if row.enqueued]]
+    several = len(goals) > 1
+    columns = [_column("Rank", "PAR2"), _column("Trial", number_=False)]
+    columns += [_column(words(name), number_=_numeric(rows, name)) for name in names]
+    if several:
+        columns.append(_column("Pareto front", number_=False))
+    columns += [
+        _column("Solved", "of replicates"),
+        _column(f"To {target}", "median epochs (95 %)"),
+        _column("Plateau", "epochs"),
+        _column("Transition", "epochs"),
+        _column("PAR2", "epochs"),
+        _column("ERT", "epochs"),
+        _column("Parameters", "count"),
+        _column("FLOPs", "to solve once"),
+    ]
+    lines: list[dict[str, Any]] = []
+    for row in shown:
+        cells = [
+            _cell(str(row.place), row.place),
+            _cell(row.name, row.number, number_=False, more="given" if row.enqueued else ""),
+        ]
+        for name, column in zip(names, columns[2:], strict=False):
+            cells.append(_setting(row.settings.get(name), column["number"]))
+        if several:
+            cells.append(_cell("yes" if row.front else "", row.front, number_=False))
+        cells += [
+            _cell(
+                f"{row.solved}/{row.replicates}",
+                row.solved / row.replicates,
+                more=f"{row.diverged} diverged" if row.diverged else "",
+            ),
+            _cell(number(row.median), row.median, more=interval(row)),
+            _cell(number(row.plateau), row.plateau),
+            _cell(number(row.transition), row.transition),
+            _cell(number(row.par2), row.par2),
+            _cell(number(row.ert), row.ert),
+            _cell(count(row.parameters), row.parameters),
+            _cell(flops(row.flops), row.flops),
+        ]
+        lines.append(
+            {
+                "number": row.number,
+                "enqueued": row.enqueued,
+                "all_solved": row.all_solved,
+                "cells": cells,
+            }
+        )
+    whole = sum(row.all_solved for row in rows)
+    none = sum(not row.solved for row in rows)
+    finding = (
+        f"Every replicate solved the task in {count(whole)} of "
+        f"{plural(len(rows), 'configuration')}, and none did in {count(none)}."
+    )
+    note = (
+        "Ranked by PAR2. A trial’s name shows or hides its learning curves. Median, plateau and "
+        "transition are medians over the replicates, in epochs; a dash is a number that does not "
+        "exist, because most replicates did not get that far."
+    )
+    if any(row.enqueued for row in rows):
+        note += " Tinted rows are those that the study file gave."
+    if len(shown) < len(rows):
+        note += (
+            f" The table holds the best {count(MOST_ROWS)} of {count(len(rows))} configurations; "
+            "sweep export writes them all."
+        )
+    return {"columns": columns, "rows": lines, "finding": finding, "note": note}
+
+
+def measures(rows: Sequence[Row], target: str) -> list[dict[str, str]]:
+    """The most efficient configuration by each measure, among the most reliable.
+
+    Those are the ones that every replicate solved; without any, the ones that have a median.
+    """
+    able = [row for row in rows if row.all_solved]
+    able = able or [row for row in rows if row.median is not None]
+    if len(rows) < 2 or not able:
+        return []
+
+    def least(name: str, value: Callable[[Row], float], text: Callable[[float], str]) -> Any:
+        best = min(able, key=lambda row: (value(row), row.place))
+        level = sum(value(row) == value(best) for row in able) - 1
+        label = f"{best.name}: {best.label}" + (f" (and {level} more)" if level else "")
+        return {
+            "name": name,
+            "value": text(value(best)),
+            "label": label,
+            "solved": f"{best.solved}/{best.replicates}",
+        }
+
+    return [
+        least(f"epochs to {target} (PAR2)", lambda row: row.par2, number),
+        least(
+            "training FLOPs to solve it once",
+            lambda row: math.inf if row.flops is None else row.flops,
+            flops,
+        ),
+        least("parameters", lambda row: row.parameters, count),
+    ]
+
+
+def flops(value: float | None) -> str:
+    """Floating point operations with a prefix: "1.23 G"."""
+    if value is None:
+        return "–"
+    for size, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{number(value / size)}\N{NO-BREAK SPACE}{prefix}"
+    return number(value)
+
+
+def _column(title: str, unit: str = "", number_: bool = True) -> dict[str, Any]:
+    return {"title": title, "unit": unit, "number": number_}
+
+
+def _cell(text: str, sort: float | str | None, number_: bool = True, more: str = "") -> Cell:
+    if sort is None:
+        value = ""
+    elif isinstance(sort, str):
+        value = sort
+    else:
+        value = repr(float(sort))
+    return {"text": text, "sort": value, "number": number_, "more": more}
+
+
+def _setting(value: Any, numeric: bool) -> Cell:
+    if value is None:
+        return _cell("–", None, number_=numeric)
+    sort = value if isinstance(value, int | float) else str(value)
+    return _cell(value_text(value), sort, number_=numeric)
+
+
+def _numeric(rows: Sequence[Row], name: str) -> bool:
+    values = [row.settings[name] for row in rows if name in row.settings]
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
