@@ -1,0 +1,84 @@
+"""The commands on what is stored: `dashboard` and `delete`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from studies.errors import BadInput
+from sweep.cli.options import DEFAULT_STORAGE, Name, Storage, existing
+
+
+def dashboard(
+    host: Annotated[str, typer.Option(help="The address to listen on, of this machine.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8080,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Serve the Optuna dashboard on the storage, until Ctrl-C."""
+    from storage.database import open_database
+
+    _check_address(host, port)
+    with open_database(storage, create=False) as database:
+        optuna_storage = database.optuna_storage()
+        from optuna_dashboard import run_server
+
+        shown = f"[{host}]" if ":" in host else host
+        typer.echo(f"The Optuna dashboard of {database.url}: http://{shown}:{port}/", err=True)
+        typer.echo("Ctrl-C ends it.", err=True)
+        run_server(optuna_storage, host=host, port=port)
+
+
+def _check_address(host: str, port: int) -> None:
+    """That a server may and can listen there. Raises BadInput, or OSError where the port is taken.
+
+    The dashboard lets everybody who reaches it delete studies, and asks for no password.
+    """
+    import ipaddress
+    import socket
+
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise BadInput(f"--host {host}: no address of that name") from error
+    if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
+        raise BadInput(
+            f"--host {host}: the dashboard asks for no password and can delete studies, so it "
+            "listens on this machine only (127.0.0.1); from another one, reach it through "
+            f"ssh -L {port}:127.0.0.1:{port}"
+        )
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            reason = f"cannot listen on port {port} of {host}: {error.strerror}; try --port"
+            raise OSError(error.errno, f"{reason} {port % 65535 + 1}") from error
+
+
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Delete a study, and the runs that no other study uses."""
+    from storage.database import open_database
+    from storage.trials import delete_study, study_lines
+
+    with open_database(storage, create=False) as database:
+        existing(database, name)
+        line = next(line for line in study_lines(database) if line.name == name)
+        what = f"{name} ({line.trials} trials, {line.runs} runs) from {database.url}"
+        if not yes:
+            if not sys.stdin.isatty():
+                raise BadInput(
+                    f"delete {what}? Nobody can be asked here; --yes says that it is meant"
+                )
+            if not typer.confirm(f"Delete {what}?", err=True):
+                typer.echo("Nothing was deleted.", err=True)
+                raise typer.Exit(1)
+        delete_study(database, name)
+    typer.echo(f"Deleted {what}.", err=True)

@@ -1,0 +1,246 @@
+"""The commands that look: `list`, `status`, `show`."""
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from studies.errors import BadInput
+from sweep.cli.options import DEFAULT_STORAGE, Json, Name, Storage, command, existing
+
+if TYPE_CHECKING:
+    from storage.trials import StudyLine
+    from sweep.results import StudyResult, TrialResult
+
+
+def list_studies(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
+    """List the studies in the storage."""
+    from storage.database import open_database
+    from storage.trials import study_lines
+
+    with open_database(storage, create=False) as database:
+        lines, url = study_lines(database), database.url
+    if as_json:
+        print_json({"storage": url, "studies": [_line_document(line) for line in lines]})
+        return
+    from sweep.cli.screens import console, table
+
+    if not lines:
+        console().print(f"No study in {url} yet; `python -m sweep run` makes one.")
+        return
+    console().print(
+        table(
+            [
+                ("study", "left"),
+                ("task", "left"),
+                ("trials", "right"),
+                ("runs", "right"),
+                ("solved", "right"),
+                ("last run", "right"),
+            ],
+            (
+                (
+                    line.name,
+                    line.task,
+                    str(line.trials),
+                    str(line.runs),
+                    str(line.solved_runs),
+                    _moment(line.updated),
+                )
+                for line in lines
+            ),
+        )
+    )
+
+
+def status(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A study; left out: all of them.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
+) -> None:
+    """Say how far a study is, or each of them."""
+    from storage.database import open_database
+    from storage.trials import find_study, study_lines
+
+    states: list[dict[str, Any]] = []
+    with open_database(storage, create=False) as database:
+        if name is not None:
+            existing(database, name)
+        for line in study_lines(database):
+            stored = find_study(database, line.name) if name in (None, line.name) else None
+            if stored is None:
+                continue
+            asked = stored.document["search"]["trials"]
+            states.append(
+                _line_document(line)
+                | {
+                    "trials_asked": asked,
+                    "runs_asked": asked * stored.document["training"]["replicates"],
+                    "budget": stored.budget,
+                    "complete": line.trials >= asked,
+                }
+            )
+        url = database.url
+    if as_json:
+        print_json({"storage": url, "studies": states})
+        return
+    from sweep.cli.screens import console
+
+    out = console()
+    if not states:
+        out.print(f"No study in {url} yet; `python -m sweep run` makes one.")
+    for state in states:
+        done = "complete" if state["complete"] else "not complete"
+        out.print(
+            f"{state['study']}: {done}, {state['trials']} of {state['trials_asked']} trials, "
+            f"{state['runs']} runs of up to {state['budget']} epochs, {state['solved_runs']} of "
+            f"them solved; last run {_moment(state['updated'])}"
+        )
+
+
+def show(
+    name: Name,
+    trial: Annotated[
+        int | None, typer.Argument(metavar="TRIAL", min=0, help="The number of a trial.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
+) -> None:
+    """Show a study's best configurations, or a trial's curves."""
+    from storage.database import open_database
+    from sweep.results import read_results
+
+    with open_database(storage, create=False) as database:
+        result = read_results(database, existing(database, name))
+    if trial is not None:
+        _show_trial(result, _trial(result, trial), as_json)
+    elif as_json:
+        print_json(_study_document(result))
+    else:
+        _show_study(result, storage)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    # NumPy's numbers.
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _line_document(line: "StudyLine") -> dict[str, Any]:
+    return {
+        "study": line.name,
+        "task": line.task,
+        "trials": line.trials,
+        "runs": line.runs,
+        "solved_runs": line.solved_runs,
+        "created": line.created,
+        "updated": line.updated,
+    }
+
+
+def _study_document(result: "StudyResult") -> dict[str, Any]:
+    from sweep.results import configuration_json, ranking
+
+    runs = [run for trial in result.trials for run in trial.runs]
+    return {
+        "study": result.name,
+        "storage": result.storage,
+        "task": result.task.name,
+        "trials": len(result.trials),
+        "runs": len(runs),
+        "solved_runs": sum(run.ended == "solved" for run in runs),
+        "created": result.created,
+        "updated": result.updated,
+        "configurations": [configuration_json(trial) for trial in ranking(result)],
+    }
+
+
+def _trial(result: "StudyResult", number: int) -> "TrialResult":
+    """The trial of that number; BadInput where it has not finished or never was."""
+    for trial in result.trials:
+        if trial.number == number:
+            return trial
+    if not result.trials:
+        raise BadInput(f"{result.name} has no finished trial yet")
+    last = result.trials[-1].number
+    raise BadInput(
+        f"{result.name} has no trial {number}; its trials are 0 to {last}"
+        if last
+        else f"{result.name} has no trial {number}; it has only trial 0"
+    )
+
+
+def _show_study(result: "StudyResult", storage: str) -> None:
+    from sweep.cli.screens import answer_sentences, console, print_ranking
+    from sweep.report.rows import ranked
+
+    rows = ranked(result)
+    out = console()
+    out.print(" ".join(answer_sentences(result, rows)))
+    if rows:
+        print_ranking(out, rows)
+        best = command("show", result.name, storage, str(rows[0].number))
+        out.print(f"One of them, with its curves: {best}", soft_wrap=True)
+
+
+def _show_trial(result: "StudyResult", trial: "TrialResult", as_json: bool) -> None:
+    if as_json:
+        print_json(_trial_document(result, trial))
+        return
+    from sweep.cli.screens import console, curves, replicates_table, trial_sentence
+
+    out = console()
+    out.print(trial_sentence(result, trial))
+    out.print()
+    out.print(replicates_table(trial))
+    out.print()
+    colours = out.is_terminal and not out.no_color
+    for series in ("loss", "accuracy"):
+        typer.echo(curves(trial, series, out.width, colours), color=colours)
+
+
+def _trial_document(result: "StudyResult", trial: "TrialResult") -> dict[str, Any]:
+    from sweep.results import configuration_json
+
+    found = trial.plateaus
+    return configuration_json(trial) | {
+        "study": result.name,
+        "configuration": trial.configuration.model_dump(),
+        "runs": [
+            {
+                "replicate": place,
+                "seed": run.run.seed,
+                "ended": run.ended,
+                "epochs": run.epochs,
+                "escape": _finite(found.escape[place]),
+                "plateau": int(found.plateau_length[place]),
+                "plateau_censored": bool(found.plateau_censored[place]),
+                "transition": _finite(found.transition_length[place]),
+                "curves": {
+                    name: [_finite(value) for value in run.curve(name)] for name in run.series
+                },
+            }
+            for place, run in enumerate(trial.runs)
+        ],
+    }
+
+
+def _finite(value: Any) -> float | None:
+    """A number as JSON has it: null where it does not exist."""
+    number = float(value)
+    return number if number - number == 0 else None

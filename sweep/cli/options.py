@@ -1,0 +1,90 @@
+"""Options and arguments that several commands share, and the reading of their values."""
+
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studies.errors import BadInput
+
+if TYPE_CHECKING:
+    from storage.database import Database
+
+DEFAULT_STORAGE = "sqlite:///sweep.db"
+
+Storage = Annotated[
+    str,
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        envvar="SWEEP_STORAGE",
+        help="The database, as an SQLAlchemy URL.",
+    ),
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A study's name, as `list` shows it.")]
+
+
+def setting(text: str) -> tuple[str, str]:
+    """The key and the value of a `--set KEY=VALUE`; BadInput where it is none."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise BadInput(f"--set {text}: expected KEY=VALUE, such as --set training.batch_size=16")
+    return key.strip(), value.strip()
+
+
+def command(verb: str, name: str, storage: str, *more: str) -> str:
+    """A command on a study as the user would type it; the storage is named where it has to be."""
+    words = ["python", "-m", "sweep", verb, *([name] if name else []), *more]
+    if storage != os.environ.get("SWEEP_STORAGE", DEFAULT_STORAGE):
+        words += ["--storage", storage]
+    return shlex.join(words)
+
+
+def file_for(name: str, ending: str) -> Path:
+    """A file in the working directory, named after a study.
+
+    Letters, digits, `.`, `_` and `-` stay, and everything else becomes one `-`; so the name is
+    never a path, hidden, an option, or longer than file systems take.
+    """
+    safe = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+    while len(safe.encode()) > 200:
+        safe = safe[:-1]
+    return Path(f"{safe or 'study'}{ending}")
+
+
+def writable(path: Path, option: str) -> Path:
+    """The same path, once it is sure that a file can be put there.
+
+    Asked before work that takes long. Raises BadInput naming `option`.
+    """
+    if path.is_dir():
+        raise BadInput(f"{option} {path}: is a directory; give the name of a file")
+    if not path.parent.is_dir():
+        raise BadInput(f"{option} {path}: there is no directory {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise BadInput(f"{option} {path}: no permission to write there")
+    return path
+
+
+def existing(database: "Database", name: str) -> str:
+    """The name, if a study has it; BadInput with the nearest name if none has."""
+    from storage.trials import study_lines
+    from studies.problems import nearest
+
+    names = [line.name for line in study_lines(database)]
+    if name in names:
+        return name
+    near = nearest(name, names)
+    if near:
+        hint = f"did you mean {near}?"
+    elif names:
+        hint = f"there are: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}"
+    else:
+        hint = "it has no study yet; `python -m sweep run` makes one"
+    raise BadInput(f"no study named {name!r} in {database.url}: {hint}")

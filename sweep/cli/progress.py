@@ -1,0 +1,95 @@
+"""What `run` shows while it runs: one live line on a terminal, a plain line now and then elsewhere.
+
+All of it goes to standard error.
+"""
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sweep.cli.screens import console
+from sweep.report.rows import number
+
+if TYPE_CHECKING:
+    from sweep.search import Progress
+
+EVERY = 5.0
+"""Seconds between two plain lines."""
+
+
+@contextmanager
+def shown_progress() -> Generator[Callable[["Progress"], None]]:
+    """Within this, the function that it gives shows how far the search is."""
+    if sys.stderr.isatty():
+        with _live() as show:
+            yield show
+    else:
+        yield _plain()
+
+
+def described(progress: "Progress") -> str:
+    """How far the search is, in a line: trials, runs training, models a second, the best so far,
+    the time left. Empty before the first run is there."""
+    if not progress.runs_done and not progress.runs_training:
+        return ""
+    parts = [f"trials {progress.trials_done}/{progress.trials_total}"]
+    if progress.runs_training:
+        parts.append(f"{progress.runs_training} runs training")
+    if progress.runs_per_second:
+        parts.append(f"{number(progress.runs_per_second)} models/s")
+    median = progress.best.summary.epochs_median if progress.best is not None else None
+    if median is not None:
+        parts.append(f"best {number(median)} epochs")
+    if progress.seconds_left is not None:
+        parts.append(f"{_duration(progress.seconds_left)} left")
+    return " · ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@contextmanager
+def _live() -> Generator[Callable[["Progress"], None]]:
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        TextColumn("{task.fields[stage]}", markup=False),
+        BarColumn(bar_width=20),
+        TextColumn("{task.description}", markup=False),
+        console=console(sys.stderr),
+        transient=True,
+        refresh_per_second=5,
+    )
+    with bar:
+        task = bar.add_task("", total=None, stage="starting")
+
+        def show(progress: "Progress") -> None:
+            bar.update(
+                task,
+                description=described(progress),
+                total=progress.runs_total or None,
+                completed=progress.runs_done,
+                stage=progress.stage,
+            )
+
+        yield show
+
+
+def _plain() -> Callable[["Progress"], None]:
+    last_time, last_stage, last_text = -EVERY, "", ""
+
+    def show(progress: "Progress") -> None:
+        nonlocal last_time, last_stage, last_text
+        if progress.stage == last_stage and progress.seconds < last_time + EVERY:
+            return
+        text = ": ".join(part for part in (progress.stage, described(progress)) if part)
+        if text != last_text:
+            print(f"[{progress.seconds:.0f} s] {text}", file=sys.stderr, flush=True)
+        last_time, last_stage, last_text = progress.seconds, progress.stage, text
+
+    return show

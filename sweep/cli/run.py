@@ -1,0 +1,198 @@
+"""The command `run`: from a study file to a database, a table and a report."""
+
+import signal
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from studies.errors import BadInput
+from sweep.cli.options import DEFAULT_STORAGE, Json, Storage, command, file_for, setting, writable
+
+if TYPE_CHECKING:
+    from studies.study import Study
+    from sweep.search import SearchOutcome
+
+DEFAULT_STUDY = "hello-lstm"
+
+
+def run(
+    study: Annotated[
+        str,
+        typer.Argument(metavar="STUDY", help="A shipped study, or the path of a study file."),
+    ] = DEFAULT_STUDY,
+    trials: Annotated[int | None, typer.Option(help="Configurations to try.")] = None,
+    replicates: Annotated[int | None, typer.Option(help="Trainings of each, by seed.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="The budget of a training.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of the search.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The study's name in the storage; default: its file's.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting of the study file, such as training.batch_size=16; may be repeated.",
+        ),
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A CSV to learn, one row a record."),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The CSV's column to predict.")
+    ] = None,
+    timesteps: Annotated[
+        int | None, typer.Option(help="Steps into which the CSV's other columns are divided.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where the report goes; default: NAME.html."),
+    ] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a study: which configuration learns in the fewest epochs?
+
+    Continues a study of the same name where it stopped; more trials, replicates or epochs extend
+    it.
+    """
+    from studies.study import read_study
+
+    if report is not None and no_report:
+        raise BadInput("--report and --no-report: give one of them")
+    options: dict[str, Any] = {
+        "search.trials": trials,
+        "training.replicates": replicates,
+        "training.epochs": epochs,
+        "search.seed": seed,
+        "task.csv": csv,
+        "task.label": label,
+        "task.timesteps": timesteps,
+        "name": name if name is not None or csv is None else csv.stem,
+    }
+    changes = dict(setting(text) for text in settings or [])
+    changes |= {key: value for key, value in options.items() if value is not None}
+    asked = read_study(study).changed(changes)
+    page = None if no_report else writable(report or file_for(asked.name, ".html"), "--report")
+    _say_what_was_read(asked)
+    outcome = _search(asked, storage)
+    _end(outcome, storage, page, as_json)
+
+
+def _say_what_was_read(study: "Study") -> None:
+    """For a CSV: what was taken for features, steps and label, before anything trains."""
+    from studies.study import CsvTask
+
+    if isinstance(study.task, CsvTask):
+        _, reading = study.task.read()
+        for sentence in reading.sentences():
+            typer.echo(sentence, err=True)
+
+
+def _search(study: "Study", storage: str) -> "SearchOutcome":
+    from sweep.cli.progress import shown_progress
+    from sweep.search import run_study
+
+    try:
+        with shown_progress() as show, _twice_interruptible():
+            return run_study(study, storage, on_progress=show)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "interrupted; the finished runs are kept, and the same command goes on from there"
+        ) from None
+
+
+@contextmanager
+def _twice_interruptible() -> Generator[None]:
+    """Within this, Ctrl-C stops in good order, and a second one at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        print("\nStopping; Ctrl-C again ends at once.", file=sys.stderr, flush=True)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end(outcome: "SearchOutcome", storage: str, page: Path | None, as_json: bool) -> None:
+    """Writes the report, then says what was found and where it is."""
+    from sweep.cli.inspect import print_json
+
+    result = outcome.result
+    failure: OSError | None = None
+    if page is not None:
+        from sweep.report import write_report
+
+        try:
+            write_report(result, page)
+        except OSError as error:
+            failure, page = error, None
+    if as_json:
+        print_json(_document(outcome, page))
+    else:
+        _print_ending(outcome, storage, page)
+    if failure is not None:
+        raise failure
+
+
+def _document(outcome: "SearchOutcome", page: Path | None) -> dict[str, Any]:
+    """The outcome under the keys that programs read; they stay as they are."""
+    from sweep.results import configuration_json, ranking
+
+    result = outcome.result
+    ranked = ranking(result)
+    runs = [run for trial in result.trials for run in trial.runs]
+    return {
+        "study": result.name,
+        "storage": result.storage,
+        "report": str(page) if page is not None else None,
+        "trials": len(result.trials),
+        "runs": len(runs),
+        "solved_runs": sum(run.ended == "solved" for run in runs),
+        "seconds": round(outcome.seconds, 3),
+        "best": configuration_json(ranked[0]) if ranked else None,
+        "enqueued": [configuration_json(trial) for trial in result.trials if trial.enqueued],
+    }
+
+
+def _print_ending(outcome: "SearchOutcome", storage: str, page: Path | None) -> None:
+    from sweep.cli.screens import answer_sentences, console, print_ranking
+    from sweep.report.rows import number, ranked
+
+    result = outcome.result
+    rows = ranked(result)
+    out = console()
+    out.print(" ".join(answer_sentences(result, rows)))
+    print_ranking(out, rows)
+    runs = sum(len(trial.runs) for trial in result.trials)
+    seconds = number(outcome.seconds)
+    trained = f"{outcome.runs_trained} of them trained now" if outcome.runs_trained else "none new"
+    out.print(f"{len(result.trials)} trials, {runs} runs ({trained}) in {seconds} s.")
+    if outcome.grid_exhausted:
+        out.print(
+            f"The grid has no more than {len(result.trials)} points, fewer than the "
+            f"{result.study.search.trials} trials asked for."
+        )
+    lines = [f"Storage: {result.storage}"]
+    if page is not None:
+        lines.append(f"Report:  {page}")
+    best = [str(rows[0].number)] if rows else []
+    lines.append(f"Next:    {command('show', result.name, storage, *best)}")
+    lines.append(f"         {command('dashboard', '', storage)}")
+    for line in lines:
+        out.print(line, soft_wrap=True)

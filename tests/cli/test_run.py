@@ -1,0 +1,148 @@
+"""`run`, from options to the ending."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+KEYS = {"study", "storage", "report", "trials", "runs", "solved_runs", "seconds", "best"}
+
+
+def test_run_ends_with_the_answer_the_table_and_where_all_is(
+    empty: Path, sweep: Any, untrained: None
+) -> None:
+    result = sweep("run", "small.toml")
+    assert result.exit_code == 0
+    text = result.stdout
+    assert "learned the task in the fewest" in text
+    assert "at place" in text
+    assert "6 trials, 18 runs (" in text
+    assert "Storage: sqlite:///sweep.db" in text
+    assert "small.html" in text
+    assert "python -m sweep show small" in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert (empty / "small.html").read_text().lstrip().lower().startswith("<!doctype html>")
+
+
+def test_json_is_one_document_with_the_fixed_keys(empty: Path, sweep: Any, untrained: None) -> None:
+    document = json.loads(sweep("run", "small.toml", "--json", "--no-report").stdout)
+    assert set(document) >= KEYS | {"enqueued"}
+    assert document["study"] == "small"
+    assert document["report"] is None
+    assert document["trials"] == 6
+    assert document["runs"] == 18
+    assert [configuration["trial"] for configuration in document["enqueued"]] == [0]
+    assert document["best"]["epochs_median"] is not None
+    assert not (empty / "small.html").exists()
+
+
+def test_options_change_what_the_study_file_says(empty: Path, sweep: Any, untrained: None) -> None:
+    words = "--trials 2 --replicates 1 --epochs 9 --seed 3 --name other --set training.units=5"
+    document = json.loads(sweep("run", "small.toml", "--json", *words.split()).stdout)
+    assert document["study"] == "other"
+    assert document["trials"] == 2
+    assert document["runs"] == 2
+    assert document["report"] == "other.html"
+    shown = json.loads(sweep("show", "other", "0", "--json").stdout)
+    assert shown["configuration"]["units"] == 5
+    assert max(run["epochs"] for run in shown["runs"]) <= 9
+
+
+def test_the_same_command_again_trains_nothing_anew(
+    empty: Path, sweep: Any, untrained: None
+) -> None:
+    first = json.loads(sweep("run", "small.toml", "--json", "--no-report").stdout)
+    again = json.loads(sweep("run", "small.toml", "--json", "--no-report").stdout)
+    assert again["best"] == first["best"]
+    assert again["runs"] == first["runs"]
+
+
+def test_a_name_that_another_study_has_is_refused_with_the_difference(
+    stored: Path, sweep: Any, untrained: None
+) -> None:
+    result = sweep("run", "small.toml", "--set", "training.batch_size=16")
+    assert result.exit_code == 2
+    assert "training.batch_size" in result.stderr
+    assert "--name" in result.stderr
+
+
+def test_a_csv_needs_no_study_file_and_says_what_was_read(
+    empty: Path, sweep: Any, untrained: None
+) -> None:
+    rows = [f"{n % 2},{n * 7 % 10},{n * 3 % 10},{n % 2}" for n in range(40)]
+    (empty / "my data.csv").write_text("a,b,c,target\n" + "\n".join(rows) + "\n")
+    result = sweep("run", "--csv", "my data.csv", "--trials", "2", "--replicates", "2")
+    assert result.exit_code == 0
+    assert "target" in result.stderr
+    assert "3" in result.stderr
+    assert (empty / "my-data.html").exists()
+    assert "my data" in sweep("list").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run hello-lstn", "did you mean hello-lstm?"),
+        ("run nowhere.toml", "nowhere.toml"),
+        ("run small.toml --trials 0", "search.trials"),
+        ("run small.toml --trials many", "--trials"),
+        ("run small.toml --set training.unit=3", "did you mean units?"),
+        ("run small.toml --set training.units", "expected KEY=VALUE"),
+        ("run small.toml --set training.units=many", "training.units"),
+        ("run --csv nowhere.csv", "nowhere.csv"),
+        ("run small.toml --report a.html --no-report", "give one of them"),
+        ("run small.toml --report nowhere/a.html", "there is no directory nowhere"),
+        ("run small.toml --report .", "is a directory"),
+        ("run small.toml --storage sqlite:///nowhere/a.db", "nowhere"),
+        ("run small.toml --storage mongo://a", "mongo"),
+        ("run small.toml --name a/b", "name"),
+        ("run small.toml --label x", "label"),
+        ("run --nonsense", "--nonsense"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_made(
+    empty: Path, sweep: Any, untrained: None, words: str, said: str
+) -> None:
+    result = sweep(*words.split())
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert [file.name for file in empty.iterdir()] == ["small.toml"]
+
+
+def test_ctrl_c_says_how_to_go_on(empty: Path, sweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sweep import search
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search, "run_study", interrupted)
+    result = sweep("run", "small.toml")
+    assert result.exit_code == 130
+    assert "the same command goes on" in result.stderr
+
+
+def test_a_real_run_from_the_command_to_the_report(empty: Path) -> None:
+    """Trains, in a process of its own; nothing but the product's own words is on the screen."""
+    words = "run small.toml --trials 3 --replicates 2 --epochs 5 --json"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep", *words.split()],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["trials"] == 3
+    assert document["runs"] == 6
+    assert (empty / document["report"]).stat().st_size > 10_000
+    for line in done.stderr.splitlines():
+        assert line.startswith("["), f"not a line of progress: {line}"

@@ -1,0 +1,91 @@
+"""Starting: what is imported, what is printed where, how errors end."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HEAVY = ["tensorflow", "keras", "optuna", "plotly", "scipy", "pandas", "alembic", "jinja2"]
+
+PROBE = """
+import sys
+from sweep.cli import app
+try:
+    app(sys.argv[1:], prog_name="sweep")
+finally:
+    print("imported:", *sorted(set(sys.modules) & set({heavy!r})), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "words", ["--help", "list", "status", "show small", "show small 0", "run --help"]
+)
+def test_what_trains_nothing_imports_nothing_heavy(stored: Path, words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE.format(heavy=HEAVY), *words.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1].strip() == "imported:"
+
+
+def test_version_is_the_package_s(sweep: Any) -> None:
+    from importlib.metadata import version
+
+    assert sweep("--version").stdout.strip() == f"sweep {version('sweep')}"
+
+
+def test_a_reader_that_has_enough_is_no_error(stored: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sweep", "show", "small", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=60)
+    assert errors == b""
+
+
+def test_a_fault_of_the_program_asks_for_a_report(
+    stored: Path, sweep: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import storage.trials
+
+    def fault(*_: Any) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(storage.trials, "study_lines", fault)
+    with pytest.raises(ZeroDivisionError) as raised:
+        sweep("list")
+    assert "report" in raised.value.__notes__[0]
+
+
+def test_a_storage_that_fails_ends_with_its_message(
+    stored: Path, sweep: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import storage.trials
+    from storage.database import StorageFailure
+
+    def failing(*_: Any) -> None:
+        raise StorageFailure("sqlite:///sweep.db is locked")
+
+    monkeypatch.setattr(storage.trials, "study_lines", failing)
+    result = sweep("list")
+    assert result.exit_code == 1
+    assert result.stderr == "sweep: sqlite:///sweep.db is locked\n"
+
+
+def test_a_pipe_gets_plain_text(stored: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep", "show", "small", "0"],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    assert b"\x1b" not in done.stdout
