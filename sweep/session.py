@@ -27,6 +27,9 @@ Train = Callable[[Iterable[Run | None], Task], Iterator[FinishedRun]]
 SAVE_SECONDS = 0.25
 """Longest time that a finished run waits to be saved while others come in."""
 
+ENOUGH_RUNS = 10
+"""Runs after which it can be said how long the others will take."""
+
 SHOW_SECONDS = 0.1
 """Shortest time between two calls of `on_progress`."""
 
@@ -178,6 +181,7 @@ class Session:
         self.unsaved.append(finished)
         self.training.discard(key)
         self.watch.trained += 1
+        self.watch.stage = "training"
         self.watch.training = len(self.training)
         for number in self.waiting.pop(key):
             trial = self.open[number]
@@ -296,7 +300,7 @@ class Watch:
                 best=self.best,
                 runs_per_second=rate,
                 seconds=moment - self.started,
-                seconds_left=(total - self.runs) / rate if rate > 0 else None,
+                seconds_left=(total - self.runs) / rate if self.trained >= ENOUGH_RUNS else None,
             )
         )
 

@@ -12,8 +12,8 @@ from studies.tasks import Task
 from sweep.analysis.survival import Summary
 from sweep.results import TrialResult
 
-MOST_STEPS = 40
-"""Intermediate values of a trial. The dashboard reads those of all trials at once."""
+MOST_STEPS = 20
+"""Intermediate values of a trial. Each costs Optuna a statement, and the dashboard reads all."""
 
 MOST_TRIALS = 1_000
 """Trials of a study up to which intermediate values are kept."""

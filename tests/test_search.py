@@ -1,7 +1,9 @@
 """A study is the same however it is run: at once, in pieces, or with kills in between."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,13 @@ SLOTS = 7
 class Engine:
     """Stands in for the engine: a run's curve follows from its hash, and so does when it is done.
 
-    `stop_after` raises KeyboardInterrupt when so many runs were handed on, as Ctrl-C does.
+    It stops when `stop_after` runs were handed on: as Ctrl-C does, or by `stop`.
     """
 
-    def __init__(self, stop_after: int | None = None) -> None:
+    def __init__(
+        self, stop_after: int | None = None, stop: Callable[[], None] | None = None
+    ) -> None:
+        self.stop = stop
         self.trained: list[str] = []
         self.stop_after = stop_after
 
@@ -45,6 +50,8 @@ class Engine:
             if slots:
                 slots.sort(key=lambda run: digest(run, task)[3])
                 if len(self.trained) == self.stop_after:
+                    if self.stop:
+                        self.stop()
                     raise KeyboardInterrupt
                 run = slots.pop(0)
                 self.trained.append(run.key(task.fingerprint))
@@ -89,6 +96,14 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'sweep.db'}"
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The storage of the study run at once."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('whole') / 'sweep.db'}"
+    run(study(), url)
+    return url
+
+
 def run(asked_for: Study, url: str, engine: Engine | None = None, **rest: Any) -> SearchOutcome:
     return run_study(asked_for, url, train=engine or Engine(), **rest)
 
@@ -126,12 +141,10 @@ def test_plain_optuna_reads_values_parameters_and_attributes(url: str) -> None:
         assert max(trial.intermediate_values) == max(r.epochs for r in result.runs)
 
 
-@pytest.mark.parametrize("finished", [0, 1, 20, 29, 30, 31, 50, 74])
+@pytest.mark.parametrize("finished", [0, 1, 29, 31, 74])
 def test_an_interrupted_study_goes_on_to_the_very_same_trials(
-    url: str, tmp_path: Path, finished: int
+    url: str, whole: str, finished: int
 ) -> None:
-    whole = f"sqlite:///{tmp_path / 'whole.db'}"
-    run(study(), whole)
     with pytest.raises(KeyboardInterrupt):
         run(study(), url, Engine(stop_after=finished))
     rest = Engine()
@@ -140,9 +153,7 @@ def test_an_interrupted_study_goes_on_to_the_very_same_trials(
     assert_same(kept(url), kept(whole))
 
 
-def test_a_study_interrupted_again_and_again_is_the_same(url: str, tmp_path: Path) -> None:
-    whole = f"sqlite:///{tmp_path / 'whole.db'}"
-    run(study(), whole)
+def test_a_study_interrupted_again_and_again_is_the_same(url: str, whole: str) -> None:
     for _ in range(6):
         with pytest.raises(KeyboardInterrupt):
             run(study(), url, Engine(stop_after=11))
@@ -150,9 +161,22 @@ def test_a_study_interrupted_again_and_again_is_the_same(url: str, tmp_path: Pat
     assert_same(kept(url), kept(whole))
 
 
-def test_more_trials_equal_having_asked_for_them_at_once(url: str, tmp_path: Path) -> None:
-    whole = f"sqlite:///{tmp_path / 'whole.db'}"
-    run(study(), whole)
+def test_a_killed_process_loses_no_finished_run(url: str, whole: str) -> None:
+    code = (
+        "import os, runpy, sys\n"
+        "here = runpy.run_path(sys.argv[1])\n"
+        "engine = here['Engine'](stop_after=40, stop=lambda: os._exit(9))\n"
+        "here['run'](here['study'](), sys.argv[2], engine)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, __file__, url], check=False)
+    assert killed.returncode == 9
+    rest = Engine()
+    run(study(), url, rest)
+    assert len(rest.trained) == 75 - 40
+    assert_same(kept(url), kept(whole))
+
+
+def test_more_trials_equal_having_asked_for_them_at_once(url: str, whole: str) -> None:
     run(study(search__trials=12), url)
     engine = Engine()
     run(study(), url, engine)
