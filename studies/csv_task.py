@@ -93,9 +93,7 @@ def read_csv_task(
         raise BadInput(f"{path}: delimiter: {error}") from None
     source = open_csv(path)
     first, sign = source.first_row(delimiter)
-    if isinstance(label, str) and label.isascii() and label.isdigit() and label not in first:
-        label = int(label[:9])
-    names = _names(source, first, label, header)
+    names = _names(source, first, sign, label, header)
     columns = tuple(names) if names else tuple(f"column {n}" for n in range(1, len(first) + 1))
     at = _label_index(source, columns, label, named=names is not None)
     inputs = columns[:at] + columns[at + 1 :]
@@ -263,18 +261,25 @@ class _Table:
 
 
 def _names(
-    source: CsvFile, first: list[str], label: str | int | None, header: Literal["auto"] | bool
+    source: CsvFile,
+    first: list[str],
+    delimiter: str,
+    label: str | int | None,
+    header: Literal["auto"] | bool,
 ) -> list[str] | None:
     """The names in the first row, or None if it is a record."""
     names = [cell.strip() for cell in first]
     if header == "auto":
-        lowered = [name.lower() for name in names]
-        named = isinstance(label, str) and label.strip().lower() in lowered
-        known = label is None and any(name in lowered for name in LABELS)
-        at = label - 1 if isinstance(label, int) else len(first) - 1
-        inputs = names[:at] + names[at + 1 :] if at >= 0 else names
-        words = any(name and not is_number(name) for name in inputs)
-        header = named or known or words
+        number = _label_number(label)
+        at = len(first) if number is None else number
+        inputs = [name for n, name in enumerate(names, start=1) if n != at]
+        header = any(name and not is_number(name.replace(",", ".", 1)) for name in inputs)
+        if not header and number is None:
+            due = LABELS if label is None else (str(label).strip().lower(),)
+            header = any(
+                name.lower() in due and not _occurs_again(source, delimiter, name, n)
+                for n, name in enumerate(names)
+            )
     if not header:
         return None
     for number, name in enumerate(names, start=1):
@@ -284,6 +289,19 @@ def _names(
                 "(as pandas writes by default), leave it out (index=False), else name it"
             )
     return names
+
+
+def _occurs_again(source: CsvFile, delimiter: str, text: str, index: int) -> bool:
+    """Whether a text of the first row is in the same column again, so a label and not its name."""
+    rows = islice(source.rows(delimiter), 1, 1000)
+    return any(text in (cell.strip() for cell in row[index : index + 1]) for _, row in rows)
+
+
+def _label_number(label: str | int | None) -> int | None:
+    """The number of a column that is given as one, in digits too."""
+    if isinstance(label, str):
+        return int(label[:9]) if label.isascii() and label.isdigit() else None
+    return label
 
 
 def _label_index(
@@ -306,7 +324,10 @@ def _label_index(
                 f"{source.path}: {len(matches)} columns are named {quoted(word)} ({numbers}); "
                 "give the label's number"
             )
-        raise BadInput(f"{source.path}: {_no_column(word, columns, named=named)}")
+        number = _label_number(label)
+        if number is None:
+            raise BadInput(f"{source.path}: {_no_column(word, columns, named=named)}")
+        label = number
     if not 1 <= label <= len(columns):
         raise BadInput(
             f"{source.path}: there is no column {label} for the label; columns are counted from "
