@@ -65,6 +65,8 @@ def writable(path: Path, option: str) -> Path:
     """
     if path.is_dir():
         raise BadInput(f"{option} {path}: is a directory; give the name of a file")
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{option} {path}: is no ordinary file; give the name of one")
     if not path.parent.is_dir():
         raise BadInput(f"{option} {path}: there is no directory {path.parent}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):

@@ -29,13 +29,15 @@ def shown_progress() -> Generator[Callable[["Progress"], None]]:
 
 
 def described(progress: "Progress") -> str:
-    """How far the search is, in a line: trials, runs training, models a second, the best so far,
-    the time left. Empty before the first run is there."""
-    if not progress.runs_done and not progress.runs_training:
-        return ""
+    """How far the search is, in a line of less than 80 columns: trials, runs training, models a
+    second, the best so far, the time left; or what is done before anything trains."""
+    if progress.stage == "done" or not (progress.runs_done or progress.runs_training):
+        return progress.stage
     parts = [f"trials {progress.trials_done}/{progress.trials_total}"]
+    if progress.stage != "training":
+        parts.insert(0, progress.stage)
     if progress.runs_training:
-        parts.append(f"{progress.runs_training} runs training")
+        parts.append(f"{progress.runs_training} training")
     if progress.runs_per_second:
         parts.append(f"{number(progress.runs_per_second)} models/s")
     median = progress.best.summary.epochs_median if progress.best is not None else None
@@ -58,15 +60,14 @@ def _live() -> Generator[Callable[["Progress"], None]]:
     from rich.progress import Progress as Bar
 
     bar = Bar(
-        TextColumn("{task.fields[stage]}", markup=False),
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=10),
         TextColumn("{task.description}", markup=False),
         console=console(sys.stderr),
         transient=True,
         refresh_per_second=5,
     )
     with bar:
-        task = bar.add_task("", total=None, stage="starting")
+        task = bar.add_task("starting", total=None)
 
         def show(progress: "Progress") -> None:
             bar.update(
@@ -74,7 +75,6 @@ def _live() -> Generator[Callable[["Progress"], None]]:
                 description=described(progress),
                 total=progress.runs_total or None,
                 completed=progress.runs_done,
-                stage=progress.stage,
             )
 
         yield show
@@ -87,7 +87,7 @@ def _plain() -> Callable[["Progress"], None]:
         nonlocal last_time, last_stage, last_text
         if progress.stage == last_stage and progress.seconds < last_time + EVERY:
             return
-        text = ": ".join(part for part in (progress.stage, described(progress)) if part)
+        text = described(progress)
         if text != last_text:
             print(f"[{progress.seconds:.0f} s] {text}", file=sys.stderr, flush=True)
         last_time, last_stage, last_text = progress.seconds, progress.stage, text

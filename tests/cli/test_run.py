@@ -1,7 +1,9 @@
 """`run`, from options to the ending."""
 
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +99,7 @@ def test_a_csv_needs_no_study_file_and_says_what_was_read(
         ("run small.toml --report a.html --no-report", "give one of them"),
         ("run small.toml --report nowhere/a.html", "there is no directory nowhere"),
         ("run small.toml --report .", "is a directory"),
+        ("run small.toml --report /dev/null", "is no ordinary file"),
         ("run small.toml --storage sqlite:///nowhere/a.db", "nowhere"),
         ("run small.toml --storage mongo://a", "mongo"),
         ("run small.toml --name a/b", "name"),
@@ -146,3 +149,47 @@ def test_a_real_run_from_the_command_to_the_report(empty: Path) -> None:
     assert (empty / document["report"]).stat().st_size > 10_000
     for line in done.stderr.splitlines():
         assert line.startswith("["), f"not a line of progress: {line}"
+
+
+def test_the_first_ctrl_c_stops_in_order_and_the_second_at_once() -> None:
+    from sweep.cli.run import _twice_interruptible
+
+    before = signal.getsignal(signal.SIGINT)
+    handlers: list[object] = []
+
+    def interrupted() -> None:
+        with _twice_interruptible():
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:
+                handlers.append(signal.getsignal(signal.SIGINT))
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert handlers == [signal.SIG_DFL]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_report_that_cannot_be_written_keeps_the_answer(
+    empty: Path, sweep: Any, untrained: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sweep import report
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "small.html")
+
+    monkeypatch.setattr(report, "write_report", full)
+    result = sweep("run", "small.toml", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["report"] is None
+    assert result.stderr.endswith("sweep: small.html: No space left on device\n")
+
+
+def test_a_report_without_permission_is_refused_before_training(
+    empty: Path, sweep: Any, untrained: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    result = sweep("run", "small.toml", "--report", "a.html")
+    assert result.exit_code == 2
+    assert "no permission to write there" in result.stderr
+    assert not (empty / "sweep.db").exists()

@@ -1,0 +1,43 @@
+"""What is shown while a study runs."""
+
+import pytest
+
+from sweep.cli.progress import EVERY, described, shown_progress
+from sweep.search import Progress
+
+
+def progress(seconds: float = 0.0, **changes: object) -> Progress:
+    values: dict[str, object] = {
+        "stage": "training",
+        "trials_done": 100_000,
+        "trials_total": 100_000,
+        "runs_done": 500_000,
+        "runs_total": 500_000,
+        "runs_training": 1024,
+        "solved": 400_000,
+        "best": None,
+        "runs_per_second": 131.5,
+        "seconds": seconds,
+        "seconds_left": 3725.0,
+    }
+    return Progress(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_a_line_fits_beside_the_bar_on_eighty_columns() -> None:
+    text = described(progress())
+    assert text == "trials 100000/100000 · 1024 training · 132 models/s · 1:02:05 left"
+    assert len(text) + len(" · best 100 epochs") <= 90
+
+
+def test_before_anything_trains_the_stage_alone_is_said() -> None:
+    assert described(progress(stage="opening", runs_done=0, runs_training=0)) == "opening"
+
+
+def test_without_a_terminal_there_is_a_plain_line_now_and_then(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with shown_progress() as show:
+        for tenth in range(int(10 * EVERY * 2) + 1):
+            show(progress(tenth / 10, runs_training=tenth))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split("]")[0] for line in lines] == ["[0 s", "[5 s", "[10 s"]
