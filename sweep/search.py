@@ -29,7 +29,7 @@ from storage.trials import (
 )
 from studies.errors import BadInput
 from studies.run import FinishedRun, Run
-from studies.study import Study, differences, extends
+from studies.study import Study, differences, extends, name_problems
 from studies.tasks import Task
 from sweep.results import StudyResult, TrialResult, read_results
 from sweep.sampling import Asked, Proposals, check_sampler, quiet, total_trials
@@ -43,8 +43,9 @@ __all__ = ["Progress", "SearchOutcome", "run_study"]
 class SearchOutcome:
     """A study that was run to its end, and what this session did for it.
 
-    `runs_trained` runs were trained now; `runs_found` replicates were answered by runs that the
-    storage had. `grid_exhausted`: the grid has fewer points than `trials` asked for.
+    `runs_trained` runs were trained now; `runs_found` replicates of new or extended trials were
+    answered by runs that the storage had. `grid_exhausted`: the grid has fewer points than `trials`
+    asked for.
     """
 
     result: StudyResult
@@ -72,14 +73,19 @@ def run_study(
     Raises BadInput for a study of this name that asks for something else, or whose data changed;
     StorageFailure where the storage cannot be written.
     """
-    name = name or study.name
+    name = study.name if name is None else name
+    problems = name_problems(name)
+    if problems:
+        raise BadInput("\n".join(problems))
     check_sampler(study)
     task = study.load_task()
     watch = Watch(study, on_progress)
     watch.enter("opening")
     with open_database(db_url) as db, lease.hold(db, name) as held:
         stored = find_study(db, name)
+        engine: Engine | None = None
         if stored is None:
+            engine = Engine(train, watch)
             objectives = study.search.objectives
             stored = create_study(
                 db,
@@ -94,7 +100,7 @@ def run_study(
         desk = _Desk(db, stored, held, study, task, watch)
         if not desk.is_complete():
             with quiet(), desk.copyist:
-                engine = Engine(train, watch)
+                engine = engine or Engine(train, watch)
                 desk.extend(engine)
                 desk.search(engine)
                 watch.enter("saving")
@@ -179,23 +185,17 @@ class _Desk:
     def search(self, engine: Engine) -> None:
         """Asks for the trials that are missing, trains and keeps them."""
         proposals = Proposals(self.study, self.trials)
-        known = len(self.trials)
 
         def keep(results: Sequence[TrialResult]) -> None:
-            self._keep(
-                [
-                    self._stored_trial(proposals, result)
-                    for result in results
-                    if result.number >= known
-                ]
-            )
+            self._keep([self._stored_trial(proposals, result) for result in results])
 
-        self._session(proposals, keep).run(engine)
+        self._session(proposals, keep, known=len(self.trials)).run(engine)
 
     def _session(
         self,
         source: Source,
         keep: Callable[[Sequence[TrialResult]], None],
+        known: int = 0,
     ) -> Session:
         return Session(
             self.study,
@@ -205,6 +205,7 @@ class _Desk:
             keep_runs=self._keep_runs,
             keep_trials=keep,
             watch=self.watch,
+            known=known,
         )
 
     def _find(self, runs: Mapping[str, Run]) -> dict[str, FinishedRun]:
@@ -216,8 +217,6 @@ class _Desk:
 
     def _keep(self, trials: Sequence[StoredTrial]) -> None:
         """Writes trials at once, and Optuna's copy of them, which takes longer, beside the rest."""
-        if not trials:
-            return
         put_trials(self.db, self.stored, trials, lease=self.held, mirrored=False)
         # What fails there fails again at the end, when the copy is completed, and is said then.
         if self.mirroring is None or self.mirroring.done():

@@ -7,7 +7,7 @@ so that asking goes on while the engine trains. Nothing here knows of the databa
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -76,7 +76,8 @@ class _Trial:
 class Session:
     """Trains the trials that `source` proposes, and hands whole ones to `keep_trials` in order.
 
-    `find` gives the runs that are there already by key, `keep_runs` saves finished ones.
+    `find` gives the runs that are there already by key, `keep_runs` saves finished ones. The first
+    `known` trials are kept already.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Session:
         keep_runs: Callable[[Sequence[FinishedRun]], None],
         keep_trials: Callable[[Sequence[TrialResult]], None],
         watch: "Watch",
+        known: int = 0,
     ) -> None:
         self.study, self.task, self.source, self.watch = study, task, source, watch
         self.find, self.keep_runs, self.keep_trials = find, keep_runs, keep_trials
@@ -96,6 +98,7 @@ class Session:
         self.asking: Future[list[Asked]] | None = None
         self.open: dict[int, _Trial] = {}
         self.done: dict[int, TrialResult] = {}
+        self.known = known
         self.kept = 0
         self.queue: deque[Run] = deque()
         self.waiting: dict[str, list[int]] = {}
@@ -111,8 +114,13 @@ class Session:
             first = next(feed, None)
             if first is not None:
                 finished_runs = train()(chain([first], feed), self.task)
-                for finished in finished_runs:
-                    self._take(finished)
+                try:
+                    for finished in finished_runs:
+                        self._take(finished)
+                finally:
+                    # After an interruption the engine would go on until it is forgotten.
+                    if isinstance(finished_runs, Generator):
+                        finished_runs.close()
         finally:
             self._save()
             self.executor.shutdown(cancel_futures=True)
@@ -168,7 +176,7 @@ class Session:
             for key in trial.keys:
                 if key in there:
                     self._note(trial, key, there[key])
-                    self.watch.found += 1
+                    self.watch.found += asked.number >= self.known
                 elif key in self.waiting:
                     self.waiting[key].append(asked.number)
                 else:
@@ -221,7 +229,9 @@ class Session:
         while self.kept + len(whole) in self.done:
             whole.append(self.done[self.kept + len(whole)])
         if whole:
-            self.keep_trials(whole)
+            new = [result for result in whole if result.number >= self.known]
+            if new:
+                self.keep_trials(new)
             for result in whole:
                 del self.done[result.number]
             self.kept += len(whole)

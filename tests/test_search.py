@@ -201,6 +201,7 @@ def test_more_replicates_and_epochs_train_only_what_is_missing(url: str) -> None
     after = kept(url)
     assert [trial.params for trial in after] == [trial.params for trial in before]
     assert {len(trial.run_keys) for trial in after} == {5}
+    assert outcome.runs_found == 12 * 3 - censored
     assert [t.values[0] for t in after] == [t.summary.objective for t in outcome.result.trials]
 
 
@@ -247,6 +248,12 @@ def test_another_study_under_the_same_name_is_refused_and_the_difference_shown(u
     with pytest.raises(BadInput, match=r"search\.trials: 3 .*2"):
         run(study(search__trials=2), url)
     assert len(kept(url)) == 3
+
+
+def test_a_name_that_cannot_be_one_is_refused_before_anything_is_made(url: str) -> None:
+    with pytest.raises(BadInput, match="name"):
+        run(study(search__trials=2), url, name="../there")
+    assert not Path(url.removeprefix("sqlite:///")).exists()
 
 
 def test_data_that_changed_under_their_path_are_refused(url: str, tmp_path: Path) -> None:
