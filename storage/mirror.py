@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 MARK = "sweep"
-"""The user attribute of Optuna's study that says which study of ours, in which revision, it is."""
+"""The user attribute of Optuna's study that says which study of ours, in which revision, it is; and
+the system attribute of each of its trials that is ours."""
 
 
 def check_free(db: Database, name: str) -> None:
@@ -51,8 +52,8 @@ def complete(
         study_id = _study_id(db, storage, stored)
         _describe(storage, study_id, stored)
         there = _count(storage, study_id, total)
-        if there > total:
-            raise BadInput(_strangers(db, stored.name, total))
+        if there > total or not _last_is_ours(storage, study_id, there):
+            raise BadInput(_strangers(db, stored.name))
         if there == total:
             return
         for trial in read(there):
@@ -60,7 +61,7 @@ def complete(
                 return
             trial_id = storage.create_new_trial(study_id, _frozen(trial))
             if storage.get_trial_number_from_id(trial_id) != trial.number:
-                raise BadInput(_strangers(db, stored.name, trial.number))
+                raise BadInput(_strangers(db, stored.name))
             there += 1
 
 
@@ -169,6 +170,14 @@ def _count(storage: "RDBStorage", study_id: int, total: int) -> int:
     return low
 
 
+def _last_is_ours(storage: "RDBStorage", study_id: int, count: int) -> bool:
+    """Trials of others come after ours, and we add none after theirs: the last one tells."""
+    if count == 0:
+        return True
+    trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, count - 1)
+    return MARK in storage.get_trial_system_attrs(trial_id)
+
+
 def _frozen(trial: StoredTrial) -> "FrozenTrial":
     from optuna.distributions import json_to_distribution
     from optuna.trial import FrozenTrial, TrialState
@@ -186,7 +195,7 @@ def _frozen(trial: StoredTrial) -> "FrozenTrial":
             name: json_to_distribution(text) for name, text in trial.distributions.items()
         },
         user_attrs=trial.user_attrs,
-        system_attrs=trial.system_attrs,
+        system_attrs={**trial.system_attrs, MARK: trial.number},
         intermediate_values=trial.intermediate,
     )
 
@@ -216,11 +225,11 @@ def _taken(db: Database, name: str) -> str:
     )
 
 
-def _strangers(db: Database, name: str, number: int) -> str:
+def _strangers(db: Database, name: str) -> str:
     return (
-        f"Optuna's study {name!r} in {db.url} has trials from number {number} on that sweep did "
-        "not make. Sweep's own are safe, and Optuna's study is made again from them once it is "
-        f"deleted: {_deletion(db, name)}"
+        f"Optuna's study {name!r} in {db.url} has trials that sweep did not make. Sweep's own are "
+        "safe, and Optuna's study is made again from them once it is deleted: "
+        f"{_deletion(db, name)}"
     )
 
 

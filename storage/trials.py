@@ -182,7 +182,9 @@ def put_trials(
                 raise StorageFailure(
                     f"trial {number} of {stored.name!r} is already in {db.url} with other content"
                 )
-        _insert_trials(db, connection, stored, [t for n, t in new.items() if n not in there])
+        added = [trial for number, trial in new.items() if number not in there]
+        if added:
+            _insert_trials(db, connection, stored, added, datetime.now(UTC))
     if mirrored:
         complete_mirror(db, stored)
 
@@ -241,7 +243,7 @@ def rewrite_trials(
             studies.update().where(studies.c.uuid == stored.uuid),
             {"document": new.document, "budget": new.budget, "revision": new.revision},
         )
-        _insert_trials(db, connection, new, list(new_trials.values()))
+        _insert_trials(db, connection, new, list(new_trials.values()), new.updated)
     complete_mirror(db, new)
     return new
 
@@ -354,7 +356,11 @@ def _read_trials(
 
 
 def _insert_trials(
-    db: Database, connection: Connection, stored: StoredStudy, new: Sequence[StoredTrial]
+    db: Database,
+    connection: Connection,
+    stored: StoredStudy,
+    new: Sequence[StoredTrial],
+    moment: datetime,
 ) -> None:
     keys = sorted({key for trial in new for key in trial.run_keys})
     known: set[str] = set()
@@ -377,6 +383,4 @@ def _insert_trials(
     ]
     if links:
         connection.execute(trial_runs.insert(), links)
-    connection.execute(
-        studies.update().where(studies.c.uuid == stored.uuid), {"updated": datetime.now(UTC)}
-    )
+    connection.execute(studies.update().where(studies.c.uuid == stored.uuid), {"updated": moment})

@@ -151,6 +151,11 @@ class Bench:
             finished=moment,
         )
 
+    def trial_keys(self, number: int, replicates: int = 2) -> list[str]:
+        """The keys of the runs that `trial` stores."""
+        made = [finished(seed, units=number + 1) for seed in range(replicates)]
+        return [run.run.key(self.task.fingerprint) for run in made]
+
     def assert_mirrored(self, stored: StoredStudy) -> None:
         """Plain Optuna, given the same URL, sees what our tables hold."""
         url = self.database.secret_url
@@ -166,10 +171,15 @@ class Bench:
             assert tuple(mirrored.values) == trial.values
             assert mirrored.params == trial.params
             assert mirrored.user_attrs == trial.user_attrs
-            assert mirrored.system_attrs == trial.system_attrs
+            assert mirrored.system_attrs == {**trial.system_attrs, "sweep": trial.number}
             assert mirrored.intermediate_values == trial.intermediate
             assert mirrored.datetime_start is not None
             assert mirrored.datetime_start.astimezone(UTC) == trial.started
+
+
+@pytest.fixture
+def bench_on(task: TaskFacts) -> Callable[[Database], Bench]:
+    return lambda database: Bench(database, task)
 
 
 @pytest.fixture

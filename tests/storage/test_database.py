@@ -17,8 +17,9 @@ import storage.database
 from storage.database import Database, StorageFailure, open_database
 from storage.runs import find_runs, put_runs
 from storage.tables import HEAD, PREFIX, VERSION_TABLE, metadata
-from storage.trials import study_lines
+from storage.trials import TaskFacts, study_lines
 from studies.errors import BadInput
+from studies.run import FinishedRun
 
 NOBODY = 65534
 
@@ -28,21 +29,36 @@ def our_tables(database: Database) -> set[str]:
     return {name for name in names if name.startswith(PREFIX)}
 
 
-@pytest.fixture
-def unprivileged() -> Iterator[Path]:
-    """A directory, and the rest of the test as a user whom permissions hold back."""
-    root = os.geteuid() == 0
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder)
-        path.chmod(0o777)
-        if root:
+class Unprivileged:
+    """A directory, and a test that runs as a user whom permissions hold back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "sweep.db"
+        self._root = os.geteuid() == 0
+
+    def allow(self, path: Path, mode: int) -> None:
+        if self._root:
+            os.seteuid(0)
+        path.chmod(mode)
+        if self._root:
             os.seteuid(NOBODY)
+
+    def end(self) -> None:
+        if self._root:
+            os.seteuid(0)
+        self.folder.chmod(0o777)
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Unprivileged]:
+    with tempfile.TemporaryDirectory() as folder:
+        user = Unprivileged(Path(folder))
+        user.allow(user.folder, 0o777)
         try:
-            yield path
+            yield user
         finally:
-            if root:
-                os.seteuid(0)
-            path.chmod(0o777)
+            user.end()
 
 
 def test_an_empty_address_gets_all_tables_and_the_newest_version(storage_url: str) -> None:
@@ -129,9 +145,13 @@ def test_optuna_tables_of_another_version_are_refused_with_the_way_out(
 
 
 def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.writing() as connection:
-        connection.exec_driver_sql("CREATE TABLE sweep_half (x INTEGER)")
-        _ = 1 / 0
+    def interrupted() -> None:
+        with database.writing() as connection:
+            connection.exec_driver_sql("CREATE TABLE sweep_half (x INTEGER)")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert "sweep_half" not in our_tables(database)
 
 
@@ -199,7 +219,7 @@ def test_postgresql_without_its_driver_names_the_extra(
 
 
 def test_a_storage_that_is_not_there_is_made_only_on_request(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no storage at .*python -m sweep run"):
+    with pytest.raises(BadInput, match=r"no storage at .*python -m sweep run"):
         open_database(f"sqlite:///{tmp_path}/sweep.db", create=False)
     assert list(tmp_path.iterdir()) == []
 
@@ -233,43 +253,22 @@ def test_paths_that_cannot_hold_a_file_are_refused(tmp_path: Path) -> None:
             open_database(str(tmp_path / path))
 
 
-def test_a_directory_without_write_permission_is_a_failure(unprivileged: Path) -> None:
-    unprivileged.chmod(0o555) if os.geteuid() != NOBODY else _chmod_as_root(unprivileged, 0o555)
+def test_a_directory_without_write_permission_is_a_failure(unprivileged: Unprivileged) -> None:
+    unprivileged.allow(unprivileged.folder, 0o555)
     with pytest.raises(StorageFailure, match="cannot be opened: no permission"):
-        open_database(str(unprivileged / "sweep.db"))
+        open_database(str(unprivileged.file))
 
 
-def _chmod_as_root(path: Path, mode: int) -> None:
-    os.seteuid(0)
-    try:
-        path.chmod(mode)
-    finally:
-        os.seteuid(NOBODY)
-
-
+@pytest.mark.parametrize("place", ["file", "folder"])
 def test_a_storage_that_cannot_be_written_is_read_all_the_same(
-    unprivileged: Path, task, finished
+    unprivileged: Unprivileged, task: TaskFacts, finished: Callable[..., FinishedRun], place: str
 ) -> None:
-    file = unprivileged / "sweep.db"
+    file = unprivileged.file
     with open_database(str(file)) as database:
         put_runs(database, task, [finished()])
-    file.chmod(0o444)
-    with open_database(str(file), create=False) as database:
-        assert len(find_runs(database, task.fingerprint, [finished().run])) == 1
-        with pytest.raises(StorageFailure, match="read-only"):
-            put_runs(database, task, [finished(1)])
-
-
-def test_a_storage_in_a_read_only_directory_is_read_all_the_same(
-    unprivileged: Path, task, finished
-) -> None:
-    file = unprivileged / "sweep.db"
-    with open_database(str(file)) as database:
-        put_runs(database, task, [finished()])
-    if os.geteuid() == NOBODY:
-        _chmod_as_root(unprivileged, 0o555)
-    else:
-        unprivileged.chmod(0o555)
+    unprivileged.allow(file, 0o444)
+    if place == "folder":
+        unprivileged.allow(unprivileged.folder, 0o555)
     with open_database(str(file), create=False) as database:
         assert len(find_runs(database, task.fingerprint, [finished().run])) == 1
         assert database.url == f"sqlite:///{file}"
@@ -277,8 +276,16 @@ def test_a_storage_in_a_read_only_directory_is_read_all_the_same(
             put_runs(database, task, [finished(1)])
 
 
+def test_a_storage_that_cannot_be_read_is_a_failure(unprivileged: Unprivileged) -> None:
+    open_database(str(unprivileged.file)).close()
+    unprivileged.allow(unprivileged.file, 0)
+    for create in (True, False):
+        with pytest.raises(StorageFailure, match="cannot be opened: no permission"):
+            open_database(str(unprivileged.file), create=create)
+
+
 def test_sqlites_own_read_only_mode_is_a_failure_for_writing_only(
-    tmp_path: Path, task, finished
+    tmp_path: Path, task: TaskFacts, finished: Callable[..., FinishedRun]
 ) -> None:
     file = tmp_path / "sweep.db"
     open_database(str(file)).close()
@@ -288,14 +295,15 @@ def test_sqlites_own_read_only_mode_is_a_failure_for_writing_only(
             put_runs(database, task, [finished()])
 
 
-def test_a_full_disk_loses_only_what_was_being_written(tmp_path: Path, task, finished) -> None:
+def test_a_full_disk_loses_only_what_was_being_written(
+    tmp_path: Path, task: TaskFacts, finished: Callable[..., FinishedRun]
+) -> None:
     with open_database(str(tmp_path / "sweep.db")) as database:
         put_runs(database, task, [finished()])
         database.engine.dispose()
-        limit = "max_page_count = 60"
 
         def full(raw: sqlite3.Connection, _: object) -> None:
-            raw.execute(f"PRAGMA {limit}")
+            raw.execute("PRAGMA max_page_count = 60")
 
         sa.event.listen(database.engine, "connect", full)
         many = [finished(seed, units=9) for seed in range(1000)]
@@ -309,7 +317,7 @@ def test_a_full_disk_loses_only_what_was_being_written(tmp_path: Path, task, fin
 
 
 def test_a_lock_of_another_process_is_waited_for_and_then_named(
-    tmp_path: Path, task, finished
+    tmp_path: Path, task: TaskFacts, finished: Callable[..., FinishedRun]
 ) -> None:
     file = tmp_path / "sweep.db"
     with open_database(str(file), timeout=0.05) as database:
@@ -321,9 +329,7 @@ def test_a_lock_of_another_process_is_waited_for_and_then_named(
         assert put_runs(database, task, [finished()]) == 1
 
 
-def test_a_lock_met_by_optuna_is_named_in_the_same_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_met_by_optuna_is_named_in_the_same_words(tmp_path: Path) -> None:
     file = tmp_path / "sweep.db"
     with open_database(str(file), timeout=0.05) as database:
         optunas = database.optuna_storage()
@@ -334,7 +340,9 @@ def test_a_lock_met_by_optuna_is_named_in_the_same_words(
                 optunas.set_study_user_attr(study_id, "key", "value")
 
 
-def test_a_damaged_file_is_named(tmp_path: Path, task, finished) -> None:
+def test_a_damaged_file_is_named(
+    tmp_path: Path, task: TaskFacts, finished: Callable[..., FinishedRun]
+) -> None:
     file = tmp_path / "sweep.db"
     with open_database(str(file)) as database:
         put_runs(database, task, [finished(seed) for seed in range(200)])
