@@ -106,7 +106,7 @@ def run_study(
                 watch.enter("saving")
         complete_mirror(db, desk.stored)
         result = read_results(db, name)
-    watch.enter("done")
+    watch.finish(result.trials)
     return SearchOutcome(
         result=result,
         seconds=watch.seconds,

@@ -284,6 +284,15 @@ class Watch:
         if self.best is None or result.summary.objective < self.best.summary.objective:
             self.best = result
 
+    def finish(self, results: Sequence[TrialResult]) -> None:
+        """Shows a study that is at its end, with what it has in all."""
+        self.reset()
+        for result in results:
+            self.add(result)
+            self.runs += len(result.runs)
+            self.solved += result.summary.solved
+        self.enter("done")
+
     def enter(self, stage: str) -> None:
         self.stage = stage
         self.show(now=True)
@@ -340,8 +349,8 @@ class Engine:
 
 
 def _prepare() -> None:
-    from sweep.engine import prepare
-
     # What fails here fails again where the engine is used, and is said there.
     with suppress(Exception):
+        from sweep.engine import prepare
+
         prepare()

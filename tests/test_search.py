@@ -221,7 +221,9 @@ def test_a_complete_study_trains_nothing(url: str) -> None:
     def never(runs: Iterable[Run | None], task: Task) -> Iterator[FinishedRun]:
         raise AssertionError("nothing is left to train")
 
-    again = run_study(study(search__trials=5), url, train=never)
+    seen: list[Progress] = []
+    again = run_study(study(search__trials=5), url, train=never, on_progress=seen.append)
+    assert (seen[-1].stage, seen[-1].trials_done, seen[-1].runs_done) == ("done", 5, 15)
     assert again.runs_trained == 0
     assert [t.params for t in again.result.trials] == [t.params for t in first.result.trials]
 
