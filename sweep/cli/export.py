@@ -23,6 +23,7 @@ from sweep.cli.options import (
     existing,
     file_for,
     writable,
+    writing,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def report(
         result = read_results(database, existing(database, name))
     from sweep.report import write_report
 
-    write_report(result, path)
+    with writing(path):
+        write_report(result, path)
     typer.echo(str(path))
 
 
@@ -111,7 +113,11 @@ def export(
 
     with open_database(storage, create=False) as database:
         existing(database, name)
-        with _tables(output, _run_schema()) as runs, _tables(curves, _curve_schema()) as points:
+        with (
+            writing(output),
+            _tables(output, _run_schema()) as runs,
+            _tables(curves, _curve_schema()) as points,
+        ):
             for trials in _trials(database, name):
                 runs.write_table(_run_table(name, trials))
                 points.write_table(_curve_table(trials))

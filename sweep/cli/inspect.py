@@ -154,7 +154,8 @@ def _line_document(line: "StudyLine") -> dict[str, Any]:
 
 
 def _study_document(result: "StudyResult") -> dict[str, Any]:
-    from sweep.results import configuration_json, ranking
+    from sweep.cli.findings import in_order
+    from sweep.results import configuration_json
 
     runs = [run for trial in result.trials for run in trial.runs]
     return {
@@ -166,7 +167,7 @@ def _study_document(result: "StudyResult") -> dict[str, Any]:
         "solved_runs": sum(run.ended == "solved" for run in runs),
         "created": result.created,
         "updated": result.updated,
-        "configurations": [configuration_json(trial) for trial in ranking(result)],
+        "configurations": [configuration_json(trial) for trial in in_order(result)],
     }
 
 
@@ -186,7 +187,8 @@ def _trial(result: "StudyResult", number: int) -> "TrialResult":
 
 
 def _show_study(result: "StudyResult", storage: str) -> None:
-    from sweep.cli.screens import answer_sentences, console, print_ranking
+    from sweep.cli.findings import answer_sentences, print_ranking
+    from sweep.cli.screens import console
     from sweep.report.rows import ranked
 
     rows = ranked(result)
@@ -202,7 +204,8 @@ def _show_trial(result: "StudyResult", trial: "TrialResult", as_json: bool) -> N
     if as_json:
         print_json(_trial_document(result, trial))
         return
-    from sweep.cli.screens import console, curves, replicates_table, trial_sentence
+    from sweep.cli.findings import curves, replicates_table, trial_sentence
+    from sweep.cli.screens import console
 
     out = console()
     out.print(trial_sentence(result, trial))

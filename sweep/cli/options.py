@@ -3,6 +3,8 @@
 import os
 import re
 import shlex
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,6 +74,15 @@ def writable(path: Path, option: str) -> Path:
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise BadInput(f"{option} {path}: no permission to write there")
     return path
+
+
+@contextmanager
+def writing(path: Path) -> Generator[None]:
+    """Within this, an OSError names the file that the user asked for, whatever was written."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def existing(database: "Database", name: str) -> str:

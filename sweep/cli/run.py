@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from studies.errors import BadInput
-from sweep.cli.options import DEFAULT_STORAGE, Json, Storage, command, file_for, setting, writable
+from sweep.cli.options import (
+    DEFAULT_STORAGE,
+    Json,
+    Storage,
+    command,
+    file_for,
+    setting,
+    writable,
+    writing,
+)
 
 if TYPE_CHECKING:
     from studies.study import Study
@@ -139,7 +148,8 @@ def _end(outcome: "SearchOutcome", storage: str, page: Path | None, as_json: boo
         from sweep.report import write_report
 
         try:
-            write_report(result, page)
+            with writing(page):
+                write_report(result, page)
         except OSError as error:
             failure, page = error, None
     if as_json:
@@ -152,10 +162,11 @@ def _end(outcome: "SearchOutcome", storage: str, page: Path | None, as_json: boo
 
 def _document(outcome: "SearchOutcome", page: Path | None) -> dict[str, Any]:
     """The outcome under the keys that programs read; they stay as they are."""
-    from sweep.results import configuration_json, ranking
+    from sweep.cli.findings import in_order
+    from sweep.results import configuration_json
 
     result = outcome.result
-    ranked = ranking(result)
+    ranked = in_order(result)
     runs = [run for trial in result.trials for run in trial.runs]
     return {
         "study": result.name,
@@ -171,7 +182,8 @@ def _document(outcome: "SearchOutcome", page: Path | None) -> dict[str, Any]:
 
 
 def _print_ending(outcome: "SearchOutcome", storage: str, page: Path | None) -> None:
-    from sweep.cli.screens import answer_sentences, console, print_ranking
+    from sweep.cli.findings import answer_sentences, print_ranking
+    from sweep.cli.screens import console
     from sweep.report.rows import number, ranked
 
     result = outcome.result

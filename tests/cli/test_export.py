@@ -85,7 +85,7 @@ def test_a_disk_that_fails_leaves_nothing_half_written(
     import sweep.cli.export as module
 
     def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "a.parquet")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     (stored / "a.parquet").write_text("older")
     monkeypatch.setattr(module, "_curve_table", full)

@@ -176,7 +176,7 @@ def test_a_report_that_cannot_be_written_keeps_the_answer(
     from sweep import report
 
     def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "small.html")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(report, "write_report", full)
     result = sweep("run", "small.toml", "--json")
