@@ -6,6 +6,7 @@ no trial can fail for its settings. Its `document` is the canonical form that a 
 
 import os
 from collections.abc import Mapping
+from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
@@ -148,10 +149,13 @@ class Study(BaseModel):
         entries: list[dict[str, Any]] = document["search"]["enqueue"]
         if "search.enqueue" not in settings:
             document["search"]["enqueue"] = []
-        problems: list[str] = []
-        # The task is replaced first, so that its settings may come in any order.
-        for dotted in sorted(settings, key=lambda key: key not in ("task.csv", "task.name")):
-            value = settings[dotted]
+        problems = [
+            f"{key}: {key[9:]} is searched by another change; it is fixed or searched, never both"
+            for key in settings
+            if key.startswith("training.") and f"space.{key[9:]}" in settings
+        ]
+        for dotted in sorted(settings, key=_turn):
+            value = deepcopy(settings[dotted])
             if isinstance(value, os.PathLike):
                 value = os.fspath(cast("os.PathLike[str]", value))
             elif isinstance(value, str):
@@ -297,14 +301,24 @@ def _dimension_table(dimension: Range | Choice) -> Any:
     return {**table, "when": when} if when else table
 
 
+def _turn(dotted: str) -> int:
+    """When a change is made: whole tables, the kind of task, what leaves the space, the rest."""
+    if "." not in dotted:
+        return 0
+    if dotted in ("task.csv", "task.name"):
+        return 1
+    return 2 if dotted.startswith("training.") else 3
+
+
 def _put(document: dict[str, Any], dotted: str, value: Any, problems: list[str]) -> None:
-    table_name, _, key = dotted.partition(".")
-    if dotted == "task.csv" or (dotted == "task.name" and document["task"].get("name") != value):
+    name, _, key = dotted.partition(".")
+    task, space, training = (_table(document, table) for table in ("task", "space", "training"))
+    if dotted == "task.csv" or (dotted == "task.name" and task.get("name") != value):
         document["task"] = {}
-    elif table_name == "training" and key in document["space"]:
-        _fix(document["space"], key, value)
-    elif table_name == "space":
-        document["training"].pop(key.partition(".")[0], None)
+    elif name == "training" and key in space:
+        _fix(space, key, value)
+    elif name == "space":
+        training.pop(key.partition(".")[0], None)
     table: Any = document
     path = dotted.split(".")
     for depth, part in enumerate(path[:-1], start=1):
@@ -319,12 +333,19 @@ def _fix(space: dict[str, Any], key: str, value: Any) -> None:
     """Takes a key out of the tables of a space; `value` is None where it never applies."""
     del space[key]
     for child in list(space):
-        when = space[child].get("when", {}) if isinstance(space.get(child), dict) else {}
+        when = _table(_table(space, child), "when")
         if key in when:
-            if value in when[key]:
+            due = when[key]
+            if value in (due if isinstance(due, list) else [due]):
                 del when[key]
             else:
                 _fix(space, child, None)
+
+
+def _table(document: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The table under a key; an empty one that nobody sees if there is something else."""
+    table = document.get(key)
+    return cast(dict[str, Any], table) if isinstance(table, dict) else {}
 
 
 def _flat(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,14 @@ def test_fixing_what_others_depend_on_resolves_their_conditions(small):
     assert adam.training.settings["momentum"] == 0.0
 
 
+def test_a_space_given_anew_has_its_conditions_resolved_too(small):
+    space = {"units": [4], "optimizer": ["adam", "sgd"]}
+    for when in ("sgd", ["sgd"]):
+        space["momentum"] = {"choices": [0.5], "when": {"optimizer": when}}
+        changed = small.changed({"training.optimizer": "sgd", "space": space})
+        assert changed.space == {"units": Choice((4,)), "momentum": Choice((0.5,))}
+
+
 def test_what_depended_on_something_that_left_the_space_leaves_it_too(small):
     nested = small.changed(
         {
@@ -113,6 +121,15 @@ def test_another_task_replaces_the_whole_task(small, tmp_path, monkeypatch):
         ({"training": "3"}, "small: training = 3: must be a table"),
         ({"space.units.low": "99"}, "small: space.units: low (99) must be below high (32)"),
         ({"space.layers.low": "2"}, "small: space.layers.high is missing"),
+        (
+            {"training.units": "3", "space.units": "[3, 4]"},
+            "small: training.units: units is searched by another change",
+        ),
+        (
+            {"training.units": "3", "space.momentum.when": "3"},
+            "small: space.momentum.when = 3: must be a table",
+        ),
+        ({"space": "3", "training.units": "3"}, "small: space = 3: must be a table"),
         ({"name": "a/b"}, 'small: name = "a/b": must be'),
         ({"": "1"}, "small: : there is no such key"),
     ],
