@@ -89,6 +89,7 @@ def learning_curves(row: Row, *, lines: bool = True) -> Figure:
                 "hovertemplate": "%{y:.1%}" if series == "accuracy" else "%{y:.4~g}",
                 "meta": "median",
             }
+            | ({"mode": "markers", "marker": {"color": PALETTE[0][0]}} if median.size == 1 else {})
         )
     if row.median is not None:
         reached: Figure = {

@@ -158,7 +158,12 @@ def objectives(rows: Sequence[Row], names: Sequence[str]) -> Figure:
         title = OBJECTIVE_TITLES.get(name, words(name))
         layout: Figure = {"title": {"text": plain(title)}, "zeroline": False}
         if values and min(values) > 0 and max(values) / min(values) >= 20:
-            layout |= {"type": "log", "title": {"text": plain(title) + ", log scale"}}
+            layout |= {
+                "type": "log",
+                "dtick": "D2" if max(values) / min(values) < 1e3 else 1,
+                "exponentformat": "SI",
+                "title": {"text": plain(title) + " (log scale)"},
+            }
         return layout
 
     grey = {"size": 8, "color": QUIET[0], "opacity": 0.6}

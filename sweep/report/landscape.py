@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.report.drawing import PALETTE, QUIET, SHADES, Figure, hover, packed, plain, thinned
+from sweep.report.drawing import PALETTE, QUIET, SHADES, Figure, hover, packed, plain, thinned, veil
 from sweep.report.rows import Row, number, value_text, words
 
 
@@ -45,7 +45,8 @@ def axis(rows: Sequence[Row], name: str) -> Axis:
     title = AXIS_TITLES.get(name, words(name))
     numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in distinct)
     whole = all(isinstance(v, int) for v in distinct)
-    few = len(distinct) <= 12 and (whole or len(distinct) * 2 <= len(present))
+    near = whole and len(distinct) > 0 and max(distinct) - min(distinct) < 8
+    few = near or (len(distinct) <= 12 and len(distinct) * 2 <= len(present))
     if not numeric or few or len(distinct) < 2:
         levels = tuple(sorted(distinct) if numeric else sorted(distinct, key=str))
         index = {level: i for i, level in enumerate(levels)}
@@ -107,7 +108,8 @@ def landscape(rows: Sequence[Row], x_name: str, y_name: str, target: str) -> Fig
     }
     scale = _scale([row.median for row in here], target)
     if cells and filled == cells and cells >= 4 and len(here) <= 4 * cells:
-        return {"data": _grid(here, x, y, scale), "layout": figure}
+        data, empty = _grid(here, x, y, scale)
+        return {"data": data, "layout": figure | {"shapes": [_blank(*cell) for cell in empty]}}
     figure["margin"] = figure["margin"] | {"t": 40}
     figure["height"] += 40
     return {"data": _scatter(here, x, y, scale), "layout": figure}
@@ -204,7 +206,10 @@ def _scatter(rows: Sequence[Row], x: Axis, y: Axis, scale: _Scale) -> list[Figur
     return data
 
 
-def _grid(rows: Sequence[Row], x: Axis, y: Axis, scale: _Scale) -> list[Figure]:
+def _grid(
+    rows: Sequence[Row], x: Axis, y: Axis, scale: _Scale
+) -> tuple[list[Figure], list[tuple[int, int]]]:
+    """The traces of a grid, and its cells (line, column) without a median."""
     best: dict[tuple[int, int], Row] = {}
     tried: dict[tuple[int, int], int] = {}
     for row, column, line in zip(rows, x.places, y.places, strict=True):
@@ -270,7 +275,20 @@ def _grid(rows: Sequence[Row], x: Axis, y: Axis, scale: _Scale) -> list[Figure]:
                 },
             }
         )
-    return data
+    return data, empty
+
+
+def _blank(line: int, column: int) -> Figure:
+    return {
+        "type": "rect",
+        "layer": "below",
+        "x0": column - 0.5,
+        "x1": column + 0.5,
+        "y0": line - 0.5,
+        "y1": line + 0.5,
+        "fillcolor": veil(QUIET[0]),
+        "line": {"width": 0},
+    }
 
 
 def _spread(where: Axis, turn: float = 0.618) -> np.ndarray:

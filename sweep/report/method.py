@@ -66,7 +66,11 @@ def facts(result: StudyResult, rows: Sequence[Row], goals: Sequence[str]) -> lis
             "facts": [
                 ("name", task.name),
                 ("records", count(task.records)),
-                ("shape", f"{task.timesteps} timesteps × {task.features} features"),
+                (
+                    "shape",
+                    f"{sentences.plural(task.timesteps, 'timestep')} × "
+                    f"{sentences.plural(task.features, 'feature')}",
+                ),
                 ("classes", ", ".join(classes) + " records" if classes else "–"),
                 (
                     "chance",

@@ -78,7 +78,7 @@ def context(result: StudyResult, made: datetime) -> dict[str, Any]:
     chosen = chosen_rows(rows)
     kept = curve_rows(rows, chosen)
     shown = _learning(result, rows, chosen, kept, target) if rows else None
-    landscapes = _landscapes(rows, names, target, drawings) if rows else None
+    landscapes = _landscapes(rows, names, target, drawings) if len(rows) > 1 else []
     others = _figures(rows, names, goals, budget, target, drawings) if rows else []
     listing = table.listing(rows, names, goals, target) if rows else None
     sections = [
@@ -108,8 +108,8 @@ def context(result: StudyResult, made: datetime) -> dict[str, Any]:
         "measures_note": table.MEASURES_NOTE,
         "target": target,
         "curves": shown,
-        "landscapes": landscapes,
-        "no_landscape": _no_landscape(names),
+        "landscapes": landscapes if rows else None,
+        "no_landscape": _no_landscape(names, len(rows)),
         "landscape_caption": _landscape_caption(rows),
         "figures": others,
         "table": listing,
@@ -198,7 +198,10 @@ def _learning(
             "chosen": [row.number for row in chosen],
             "trials": {
                 str(row.number): curves.learning_curves(row, lines=lines)
-                | {"name": f"{row.name}: {row.label}" + (" (given)" if row.enqueued else "")}
+                | {
+                    "name": f"{row.name}: {row.label}" + (" (given)" if row.enqueued else ""),
+                    "epochs": max(run.epochs for run in row.runs),
+                }
                 for row in held
             },
         },
@@ -239,7 +242,9 @@ def _landscapes(
     return shown
 
 
-def _no_landscape(names: Sequence[str]) -> str:
+def _no_landscape(names: Sequence[str], trials: int) -> str:
+    if trials == 1:
+        return "A single configuration was tried, so there is no map of settings to draw."
     if not names:
         return "The study searched no setting, so there is no map of settings to draw."
     return (
@@ -252,7 +257,8 @@ def _landscape_caption(rows: Sequence[Row]) -> str:
     caption = (
         "A point is a configuration, a cell of a grid the best one tried there; the more it stands "
         "out from the background, the fewer the epochs. A triangle is solved by some replicates "
-        "but not all, a cross by none within the budget (censored). The other searched settings "
+        "but not all, a cross by none within the budget (censored); a cross in a grid may have the "
+        "few replicates below it that solved the task. The other searched settings "
         "vary as well, so a pattern here may be theirs. Points of a setting with few values are "
         "spread around it, to lie side by side."
     )
@@ -339,11 +345,13 @@ def _tiles(rows: Sequence[Row], target: str) -> list[dict[str, str]]:
             note = "median epochs at chance"
             tiles.append(_tile("Its plateau", number(best.plateau), "epochs", note))
     if given is not None and given is not best:
-        value = "–" if given.median is None else number(given.median)
+        value, unit = number(given.median), "epochs"
+        if given.median is None:
+            value, unit = f"{given.solved} of {given.replicates}", "solved"
         at = f"trial {given.number}, place {given.place} of {count(len(rows))}"
         if given.plateau is not None:
             at += f"; plateau {number(given.plateau)}"
-        tiles.append(_tile("The given configuration", value, "epochs", at))
+        tiles.append(_tile("The given configuration", value, unit, at))
     diverged = sum(row.diverged for row in rows)
     note = f"{count(diverged)} diverged" if diverged else "none diverged"
     tiles.append(_tile("Runs solved", count(solved), f"of {count(runs)}", note))

@@ -148,6 +148,9 @@
       row += 1;
     }
     layout.yaxis3.range = [0.5 - row, 0.5];
+    const longest = Math.max(...[...shown.keys()].map((trial) => curves.trials[trial].epochs));
+    layout.xaxis.range = [0, longest + Math.max(0.3, longest / 60)];
+    if (longest < 8) layout.xaxis.dtick = 1;
     if (log) {
       layout.yaxis2.type = "log";
       layout.yaxis2.title.text += ", log scale";

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from studies.run import FinishedRun, updates_per_epoch
-from sweep.results import StudyResult, TrialResult
+from sweep.results import StudyResult, TrialResult, ranking
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,19 +63,16 @@ class Row:
 def ranked(result: StudyResult) -> list[Row]:
     """The study's trials as rows, the most efficient first.
 
-    The order is that of what a search for epochs minimises: PAR2, and among trials that no
-    replicate solved the final loss. Among equals the earlier trial comes first.
+    The order is that of `sweep.results.ranking`.
     """
     names = searched(result.trials)
-    objectives = [_objectives(result, trial) for trial in result.trials]
+    trials = ranking(result)
+    objectives = [_objectives(result, trial) for trial in trials]
     front = pareto_front(objectives)
-    order = sorted(
-        range(len(result.trials)),
-        key=lambda i: (result.trials[i].summary.objective, result.trials[i].number),
-    )
     rows: list[Row] = []
-    for place, index in enumerate(order, start=1):
-        trial = result.trials[index]
+    for place, (trial, values, best) in enumerate(
+        zip(trials, objectives, front, strict=True), start=1
+    ):
         summary = trial.summary
         settings = {name: trial.params[name] for name in names if name in trial.params}
         rows.append(
@@ -101,8 +98,8 @@ def ranked(result: StudyResult) -> list[Row]:
                 parameters=summary.parameters,
                 flops=summary.flops,
                 final_accuracy=_final_accuracy(trial.runs),
-                objectives=objectives[index],
-                front=front[index],
+                objectives=values,
+                front=best,
                 runs=trial.runs,
             )
         )

@@ -154,14 +154,17 @@ def _winner(rows: Sequence[Row], budget: int, target: str) -> str:
     lead = f"Of {count(len(rows))} configurations, trial {best.number} ({best.label}) learned "
     reached = f"a median of {_median(best)} to {target}, solved by {_solved(best)}"
     if best.median <= min(medians):
+        level = sum(row.par2 == best.par2 for row in rows) - 1
+        if level:
+            return (
+                f"{lead}the task in the fewest epochs, level with {plural(level, 'other')}, none "
+                f"of which has fewer parameters: {reached}."
+            )
         equal = medians.count(best.median) - 1
         if equal:
             return (
-                f"{lead}the task in the fewest epochs, level with "
-                f"{plural(equal, 'other')} by the median and ahead by the mean (PAR2 "
-                f"{number(best.par2)}): {reached}."
-                if rows[1].par2 > best.par2
-                else f"{lead}the task in the fewest epochs, level with others: {reached}."
+                f"{lead}the task in the fewest epochs, level with {plural(equal, 'other')} by the "
+                f"median and ahead by the mean (PAR2 {number(best.par2)}): {reached}."
             )
         return f"{lead}the task in the fewest epochs: {reached}."
     quick = min((row for row in rows if row.median is not None), key=lambda r: r.median or 0)
@@ -209,9 +212,11 @@ def curves_finding(chosen: Sequence[Row], target: str) -> str:
     parts: list[str] = []
     for row in chosen:
         if row.median is None:
-            reached = (
-                f"no replicate reaches {target}" if not row.solved else f"only {_solved(row)} solve"
-            )
+            reached = f"no replicate reaches {target}"
+            if row.solved:
+                reached = f"only {_solved(row)} {'solves' if row.solved == 1 else 'solve'} it"
+            elif row.diverged == row.replicates:
+                reached = "every replicate diverges"
             parts.append(f"trial {row.number}: {reached}")
         elif row.plateau:
             parts.append(
@@ -274,7 +279,9 @@ def _along(rows: Sequence[Row], name: str, target: str) -> str:
             group = [row for row in rows if row.settings[name] == level]
             runs = sum(row.replicates for row in group)
             share = sum(row.solved for row in group) / runs
-            shares.append(f"{percent(round(share, 2))} with {_at(name, level)}")
+            numeric = isinstance(level, int | float) and name not in ("layers", "units")
+            what = number(level) if shares and numeric else _at(name, level)
+            shares.append(f"{percent(round(share, 2))} with {what}")
         return f"of the runs tried, {listed(shares)} reached {target}"
     numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in levels)
     timed = [row for row in rows if row.median is not None]

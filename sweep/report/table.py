@@ -30,8 +30,8 @@ def listing(
     if several:
         columns.append(_column("Pareto front", number_=False))
     columns += [
-        _column("Solved", "of replicates"),
-        _column(f"To {target}", "median epochs (95 %)"),
+        _column("Solved", "replicates"),
+        _column(f"To {target}", "median (95\N{NO-BREAK SPACE}%)"),
         _column("Plateau", "epochs"),
         _column("Transition", "epochs"),
         _column("PAR2", "epochs"),
@@ -74,7 +74,9 @@ def listing(
     whole = sum(row.all_solved for row in rows)
     none = sum(not row.solved for row in rows)
     finding = (
-        f"Every replicate solved the task in {count(whole)} of "
+        f"No replicate of {plural(len(rows), 'configuration')} solved the task."
+        if none == len(rows)
+        else f"Every replicate solved the task in {count(whole)} of "
         f"{plural(len(rows), 'configuration')}, and none did in {count(none)}."
     )
     note = (

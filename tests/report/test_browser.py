@@ -1,0 +1,361 @@
+"""The report in a real browser, without a network: what it draws, and what a reader can do with it.
+
+Needs Debian's chromium, as `CHROMIUM` says or at its usual path.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from sweep.report import write_report
+from sweep.report.rows import ranked
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DRAWN = """() => [...document.querySelectorAll('.plot')].every((plot) => plot.data &&
+    plot.querySelectorAll('.trace, .heatmaplayer image, .points path').length > 0)"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Reader:
+    """A page opened without a network, and what it complained of or asked for."""
+
+    def __init__(self, browser: Browser, path: Path, **context):
+        self.context = browser.new_context(**context)
+        self.context.set_offline(True)
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+        self.page.wait_for_function(DRAWN)
+
+    def _heard(self, message):
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="module")
+def path(result, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(result, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def open_report(browser):
+    opened: list[Reader] = []
+
+    def open_(path: Path, **context) -> Reader:
+        opened.append(Reader(browser, path, **context))
+        return opened[-1]
+
+    yield open_
+    for reader in opened:
+        reader.context.close()
+
+
+@pytest.fixture(scope="module")
+def reader(open_report, path) -> Reader:
+    return open_report(path, viewport={"width": 1280, "height": 900}, color_scheme="light")
+
+
+def names(page: Page) -> list[str]:
+    """The trials in the table as shown."""
+    return page.locator("#configurations tbody tr:visible th button").all_inner_texts()
+
+
+def column(page: Page, title: str) -> list[str]:
+    """What the table shows in a column, without the smaller text."""
+    return page.evaluate(
+        """(title) => {
+            const table = document.getElementById('configurations');
+            const index = [...table.tHead.rows[0].cells]
+                .findIndex((cell) => cell.querySelector('span').textContent === title);
+            return [...table.tBodies[0].rows].filter((row) => !row.hidden)
+                .map((row) => row.cells[index].firstChild.textContent.trim());
+        }""",
+        title,
+    )
+
+
+def test_it_opens_offline_without_a_complaint_and_asks_for_nothing(reader):
+    assert reader.complaints == []
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in reader.requests)
+
+
+def test_every_figure_has_drawn_all_its_traces(reader):
+    drawn = reader.page.evaluate(
+        "() => [...document.querySelectorAll('.plot')].map((plot) => plot.data.length)"
+    )
+    assert len(drawn) == 5
+    assert all(drawn)
+    lines = reader.page.locator("#plot-curves .scatterlayer .trace").count()
+    assert lines == reader.page.evaluate("document.getElementById('plot-curves').data.length")
+
+
+def test_the_configurations_chosen_first_are_the_best_the_given_and_a_slow_one(reader, result):
+    chips = reader.page.locator("#chips li").all_inner_texts()
+    assert len(chips) == 3
+    assert f"trial {ranked(result)[0].number}:" in chips[0]
+    assert "(given)" in chips[1]
+
+
+def test_a_heading_sorts_by_its_column_and_again_the_other_way(reader):
+    page = reader.page
+    button = page.get_by_role("button", name="learning rate")
+    button.click()
+    rates = [float(text) for text in column(page, "learning rate")]
+    assert rates == sorted(rates)
+    button.press("Enter")
+    rates = [float(text) for text in column(page, "learning rate")]
+    assert rates == sorted(rates, reverse=True)
+    assert page.locator("th[aria-sort=descending]").inner_text().startswith("learning rate")
+    page.get_by_role("button", name="Rank").click()
+    assert column(page, "Rank") == [str(place) for place in range(1, 41)]
+
+
+def test_what_does_not_exist_is_sorted_last_both_ways(reader):
+    page = reader.page
+    button = page.get_by_role("button", name="ERT")
+    for _ in range(2):
+        button.click()
+        shown = column(page, "ERT")
+        assert "–" in shown
+        assert set(shown[shown.index("–") :]) == {"–"}
+    page.get_by_role("button", name="Rank").click()
+
+
+def test_the_filter_keeps_rows_with_every_word(reader, result):
+    page = reader.page
+    page.fill("#filter", "sgd 2")
+    wanted = {
+        f"trial {t.number}"
+        for t in result.trials
+        if t.params["optimizer"] == "sgd" and 2 in (t.params["layers"], t.params["units"])
+    }
+    assert wanted
+    assert wanted <= set(names(page))
+    assert set(column(page, "optimizer")) == {"sgd"}
+    page.fill("#filter", "")
+    page.check("#all-solved")
+    whole = sum(t.summary.solved == t.summary.replicates for t in result.trials)
+    assert len(names(page)) == whole
+    assert page.inner_text("#shown") == f"{whole} of 40 shown"
+    page.uncheck("#all-solved")
+    assert len(names(page)) == 40
+
+
+def test_curves_are_picked_from_the_list_and_the_table_and_removed(open_report, path, result):
+    page = open_report(path).page
+    third = ranked(result)[2].number
+    page.select_option("#pick", str(third))
+    assert page.locator("#chips li").count() == 4
+    fourth = ranked(result)[3].number
+    page.get_by_role("button", name=f"trial {fourth}", exact=True).click()
+    medians = "document.getElementById('plot-curves').data.filter((t) => t.meta === 'median')"
+    assert page.evaluate(f"new Set({medians}.map((t) => t.name)).size") == 5
+    assert page.evaluate(f"new Set({medians}.map((t) => t.line.color)).size") == 5
+    page.get_by_role("button", name=f"Remove trial {third}", exact=True).click()
+    assert page.locator("#chips li").count() == 4
+    assert f"trial {third}" not in page.evaluate(f"{medians}.map((t) => t.name)")
+
+
+def test_a_seventh_configuration_takes_the_place_of_the_first(open_report, path, result):
+    page = open_report(path).page
+    shown = {row.number for row in ranked(result)[:1]}
+    for row in ranked(result)[1:8]:
+        page.select_option("#pick", str(row.number))
+    assert page.locator("#chips li").count() == 6
+    assert f"trial {shown.pop()}:" not in page.inner_text("#chips")
+
+
+def test_the_loss_goes_to_a_logarithmic_axis_and_back(reader):
+    page = reader.page
+    kind = "document.getElementById('plot-curves')._fullLayout.yaxis2.type"
+    assert page.evaluate(kind) == "linear"
+    page.check("input[name=loss][value=log]")
+    assert page.evaluate(kind) == "log"
+    page.check("input[name=loss][value=linear]")
+    assert page.evaluate(kind) == "linear"
+
+
+def test_single_replicates_can_be_left_out(reader):
+    page = reader.page
+    count = (
+        "document.getElementById('plot-curves').data.filter((t) => t.meta === 'replicate').length"
+    )
+    assert page.evaluate(count) == 3 * 2 * 5
+    page.uncheck("#lines")
+    assert page.evaluate(count) == 0
+    page.check("#lines")
+
+
+def test_other_settings_can_be_chosen_with_their_finding(reader):
+    page = reader.page
+    finding = page.inner_text("#plot-landscape-2-finding")
+    page.select_option("select[data-variants=plot-landscape-2]", "1")
+    assert page.inner_text("#plot-landscape-2-finding") != finding
+    title = page.inner_text("#plot-landscape-2-title")
+    y, x = (text.strip().lower() for text in title.split("×"))
+    axes = page.evaluate(
+        """() => { const l = document.getElementById('plot-landscape-2').layout;
+                   return [l.xaxis.title.text, l.yaxis.title.text]; }"""
+    )
+    assert x in axes[0]
+    assert y in axes[1]
+
+
+def test_the_data_of_a_figure_and_of_the_table_can_be_taken_away(reader, tmp_path):
+    page = reader.page
+    for name, heading in (
+        ("plot-curves", "configuration,series,part,epoch,value"),
+        ("plot-time", "series,part,x,y,z,text"),
+        ("configurations", "Rank PAR2,Trial,layers"),
+    ):
+        with page.expect_download() as download:
+            page.locator(f"[data-download={name}]").click()
+        download.value.save_as(tmp_path / name)
+        lines = (tmp_path / name).read_text(encoding="utf-8-sig").splitlines()
+        assert lines[0].startswith(heading)
+        assert len(lines) > 10
+
+
+def test_a_phone_needs_no_sideways_scrolling(open_report, path):
+    phone = open_report(
+        path, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert phone.complaints == []
+    assert phone.page.evaluate("document.getElementById('plot-curves')._fullLayout.width") <= 390
+
+
+def test_dark_readers_get_a_dark_page_and_the_figures_follow_a_change(open_report, path):
+    page = open_report(path, color_scheme="dark").page
+    background = "getComputedStyle(document.body).backgroundColor"
+    line = "document.getElementById('plot-curves').data.find((t) => t.meta === 'median').line.color"
+    assert page.evaluate(background) == "rgb(21, 23, 27)"
+    assert page.evaluate(line) == "#56b4e9"
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"() => {line} === '#0072b2'")
+    assert page.evaluate(background) == "rgb(253, 253, 251)"
+
+
+def test_on_paper_the_page_is_light_and_without_controls(open_report, path, tmp_path):
+    page = open_report(path, color_scheme="dark").page
+    page.evaluate(
+        """() => addEventListener('beforeprint', () => {
+            const { data } = document.getElementById('plot-curves');
+            window.inPrint = data.find((t) => t.meta === 'median').line.color;
+        })"""
+    )
+    page.pdf(path=tmp_path / "report.pdf")
+    assert page.evaluate("window.inPrint") == "#0072b2"
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible()
+    assert not page.locator(".controls").first.is_visible()
+    assert page.locator("#chips").is_visible()
+
+
+def test_text_is_dark_enough_on_its_background(open_report, path):
+    for scheme in ("light", "dark"):
+        page = open_report(path, color_scheme=scheme).page
+        assert page.evaluate(CONTRAST) >= 4.5
+
+
+CONTRAST = """() => {
+    const light = (colour) => {
+        const parts = colour.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
+            .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+    };
+    const behind = (element) => {
+        for (let at = element; at; at = at.parentElement) {
+            const colour = getComputedStyle(at).backgroundColor;
+            if (!/, 0\\)$|transparent/.test(colour)) return colour;
+        }
+        return 'rgb(255, 255, 255)';
+    };
+    let least = 21;
+    const texts = 'h1, h2, h3, p, a, small, dt, dd, td, th, button, label, figcaption, summary';
+    for (const element of document.querySelectorAll(texts)) {
+        if (!element.textContent.trim() || element.closest('.skip, .plot')) continue;
+        const [a, b] = [light(getComputedStyle(element).color), light(behind(element))];
+        least = Math.min(least, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
+    }
+    return least;
+}"""
+
+
+def test_markup_that_a_user_gave_is_shown_as_text(open_report, make_result, make_study, tmp_path):
+    evil = "<img src=x onerror=alert(1)><b>bold</b> %{x}"
+    study = make_study("<script>alert(1)<", description="</script><script>alert(2)</script>")
+    result = make_result(6, study=study)
+    trials = tuple(replace(t, params=t.params | {"<b>cell": evil}) for t in result.trials)
+    task = replace(result.task, classes=("<script>alert(4)</script>", "b"))
+    path = tmp_path / "evil.html"
+    write_report(replace(result, trials=trials, task=task), path)
+    reader = open_report(path, viewport={"width": 1280, "height": 900})
+    page = reader.page
+    assert page.inner_text("h1") == "<script>alert(1)<"
+    assert page.locator("img").count() == 0
+    assert "<script>alert(4)</script>" in page.inner_text("#method")
+    page.select_option("select[data-variants=plot-landscape-2]", label="<b>cell × units")
+    assert "<b>cell" in page.locator("#plot-landscape-2 .infolayer").text_content()
+    point = page.locator("#plot-landscape-2 .points path").last
+    point.scroll_into_view_if_needed()
+    point.hover(force=True)
+    page.wait_for_selector("#plot-landscape-2 .hoverlayer text")
+    assert evil in page.locator("#plot-landscape-2 .hoverlayer").text_content()
+    assert reader.complaints == []
+
+
+def test_a_grid_draws_its_heat_map(open_report, grid, tmp_path):
+    write_report(grid, tmp_path / "grid.html")
+    reader = open_report(tmp_path / "grid.html")
+    assert reader.page.evaluate("document.getElementById('plot-landscape-1').data[0].type") == (
+        "heatmap"
+    )
+    assert reader.page.locator("#plot-landscape-1 .heatmaplayer image").count() == 1
+    assert reader.complaints == []
+
+
+@pytest.mark.parametrize("outcome", ["censored", "diverged"])
+@pytest.mark.parametrize("trials", [1, 12])
+def test_studies_without_a_solution_draw_their_figures(
+    open_report, make_result, tmp_path, outcome, trials
+):
+    write_report(make_result(trials, outcome=outcome), tmp_path / "odd.html")
+    assert open_report(tmp_path / "odd.html").complaints == []
+
+
+def test_a_study_without_trials_opens(browser, make_result, tmp_path):
+    write_report(make_result(0), tmp_path / "empty.html")
+    page = browser.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((tmp_path / "empty.html").as_uri())
+    assert "No trial of this study has finished yet" in page.inner_text("#answer")
+    assert complaints == []
+    page.close()

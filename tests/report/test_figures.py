@@ -1,0 +1,178 @@
+"""The figures are valid plotly, and draw the numbers that the runs have."""
+
+import base64
+from dataclasses import replace
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from studies.run import FinishedRun
+from sweep.analysis.plateau import chance_band
+from sweep.report import curves, figures, landscape
+from sweep.report.drawing import MOST_POINTS, PALETTE, colours, plain, thinned
+from sweep.report.rows import ranked
+
+TARGET = "100\u202f%"
+
+
+def unpacked(values):
+    return np.frombuffer(base64.b64decode(values["bdata"]), dtype="<f4")
+
+
+def valid(figure):
+    """The figure as plotly's own validation takes it; raises ValueError for what it does not."""
+    return go.Figure({"data": figure["data"], "layout": figure["layout"]})
+
+
+@pytest.mark.parametrize("outcome", ["mixed", "censored", "diverged"])
+def test_every_figure_is_valid_plotly(make_result, make_study, outcome):
+    study = make_study(search={"objective": ["epochs", "flops"]})
+    rows = ranked(make_result(15, study=study, outcome=outcome))
+    frame = curves.curves_layout(chance_band((98, 102)), 1.0)
+    for row in rows:
+        drawn = curves.learning_curves(row)
+        valid({"data": drawn["data"], "layout": frame | drawn["layout"]})
+    for x, y in landscape.pairs(["layers", "units", "optimizer", "learning_rate"]):
+        valid(landscape.landscape(rows, x, y, TARGET))
+    valid(figures.time_spent(rows, 100, TARGET))
+    valid(figures.solved_by(rows, "optimizer", 100, TARGET))
+    valid(figures.objectives(rows, ["epochs", "flops"]))
+
+
+def test_every_colour_that_a_figure_uses_has_its_dark_one(result):
+    rows, swaps = ranked(result), colours()
+    drawn = str([curves.learning_curves(rows[0]), figures.time_spent(rows[:5], 100, TARGET)])
+    used = {light for light in swaps if light in drawn}
+    assert PALETTE[0][0] in used
+    assert all(swaps[colour] != colour for colour in used)
+
+
+def test_a_run_that_ended_early_holds_its_last_value(result):
+    row = ranked(result)[0]
+    quick = row.runs[0]
+    short = FinishedRun(quick.run, "solved", quick.curves[:1])
+    lines = curves.held([short, quick], "accuracy")
+    assert np.all(lines[0] == quick.curve("accuracy")[0])
+    np.testing.assert_array_equal(lines[1], quick.curve("accuracy"))
+
+
+def test_a_diverged_run_holds_its_last_finite_loss(make_result):
+    row = ranked(make_result(2, outcome="diverged"))[0]
+    for run, line in zip(row.runs, curves.held(row.runs, "loss"), strict=False):
+        finite = run.curve("loss")[np.isfinite(run.curve("loss"))]
+        if len(finite):
+            assert np.isfinite(line).all()
+
+
+def test_the_line_is_the_median_over_replicates_and_the_band_their_middle_half(result):
+    row = next(row for row in ranked(result) if row.enqueued)
+    data = curves.learning_curves(row)["data"]
+    accuracy = [trace for trace in data if trace["yaxis"] == "y"]
+    median = next(trace for trace in accuracy if trace["meta"] == "median")
+    low, high = (trace for trace in accuracy if trace["meta"] == "band")
+    lines = np.sort(curves.held(row.runs, "accuracy"), axis=0)
+    np.testing.assert_allclose(unpacked(median["y"]), lines[2], rtol=1e-6)
+    np.testing.assert_allclose(unpacked(low["y"]), lines[1], rtol=1e-6)
+    np.testing.assert_allclose(unpacked(high["y"]), lines[3], rtol=1e-6)
+
+
+def test_the_plateau_is_shaded_up_to_the_escape_and_the_target_marked(result):
+    row = next(row for row in ranked(result) if row.enqueued)
+    drawn = curves.learning_curves(row)
+    veil, bar, line, rest = drawn["layout"]["shapes"]
+    assert (veil["x0"], veil["x1"]) == (bar["x0"], bar["x1"]) == (1, row.escape)
+    assert line["x0"] == line["x1"] == row.escape
+    assert rest["x1"] == row.median
+    assert [t["x"] for t in drawn["data"] if t["meta"] == "target"] == [[row.median]] * 2
+
+
+def test_a_run_that_never_left_chance_is_shaded_to_its_end(make_result):
+    row = ranked(make_result(1, outcome="censored"))[0]
+    shapes = curves.learning_curves(row)["layout"]["shapes"]
+    assert [shape["x1"] for shape in shapes] == [100, 100]
+
+
+def test_long_curves_are_thinned(result):
+    row = ranked(result)[0]
+    run = row.runs[0]
+    long = np.column_stack([np.linspace(1, 0, 9_000), np.linspace(0, 1, 9_000)]).astype(np.float32)
+    row = replace(row, runs=(FinishedRun(run.run, "solved", long),))
+    for trace in curves.learning_curves(row)["data"]:
+        if "dx" in trace:
+            assert trace["dx"] == 23
+            assert len(unpacked(trace["y"])) <= curves.MOST_EPOCHS
+
+
+def test_the_size_of_curves_is_known_before_they_are_drawn(result):
+    for row in ranked(result):
+        for lines in (True, False):
+            data = curves.learning_curves(row, lines=lines)["data"]
+            size = sum(len(unpacked(trace["y"])) for trace in data if "dx" in trace)
+            assert size <= curves.curve_values(row, lines=lines)
+
+
+def test_layers_and_units_and_learning_rate_and_optimizer_come_first():
+    names = ["layers", "units", "optimizer", "learning_rate"]
+    assert landscape.pairs(names)[:2] == [("units", "layers"), ("learning_rate", "optimizer")]
+    assert landscape.pairs(["optimizer", "cell"]) == [("optimizer", "cell")]
+    assert landscape.pairs(["units"]) == []
+
+
+def test_a_grid_is_a_heat_map_with_censored_cells_marked(grid):
+    rows = ranked(grid)
+    drawn = landscape.landscape(rows, "learning_rate", "optimizer", TARGET)
+    heat, crosses = drawn["data"]
+    assert heat["type"] == "heatmap"
+    without = [row for row in rows if row.median is None]
+    assert without, "the example has configurations without a median"
+    assert len(crosses["x"]) == len(without) == len(drawn["layout"]["shapes"])
+    assert sum(z is not None for line in heat["z"] for z in line) == 18 - len(without)
+
+
+def test_a_scatter_has_every_configuration_once_and_crosses_for_the_censored(result):
+    rows = ranked(result)
+    drawn = landscape.landscape(rows, "units", "layers", TARGET)
+    points = {trace["name"]: len(unpacked(trace["x"])) for trace in drawn["data"]}
+    assert points.pop("given in the study file") == 1
+    assert points["by none (censored)"] == sum(not row.solved for row in rows)
+    assert points["solved by every replicate"] == sum(row.all_solved for row in rows)
+    assert sum(points.values()) == 40
+
+
+def test_rates_that_span_decades_have_a_logarithmic_axis(result):
+    rows = ranked(result)
+    assert landscape.axis(rows, "learning_rate").layout["type"] == "log"
+    assert landscape.axis(rows, "layers").levels == (1, 2, 3, 4)
+    assert landscape.axis(rows, "optimizer").layout["ticktext"] == ["adam", "rmsprop", "sgd"]
+
+
+def test_bars_end_where_the_epochs_to_the_target_do_for_a_single_replicate(make_result, make_study):
+    study = make_study(training={"epochs": 100, "replicates": 1})
+    rows = [row for row in ranked(make_result(20, study=study)) if row.median is not None]
+    plateau, transition = figures.time_spent(rows, 100, TARGET)["data"][:2]
+    ends = [a + b for a, b in zip(plateau["x"], transition["x"], strict=True)]
+    assert ends == [row.median for row in reversed(rows)]
+
+
+def test_the_share_solved_ends_at_all_runs_solved(result):
+    rows = ranked(result)
+    for trace in figures.solved_by(rows, "optimizer", 100, TARGET)["data"]:
+        name = trace["name"].split()[0]
+        runs = [run for row in rows if row.settings["optimizer"] == name for run in row.runs]
+        share = sum(run.ended == "solved" for run in runs) / len(runs)
+        assert unpacked(trace["y"])[-1] == pytest.approx(share)
+        assert f"({len(runs)} runs)" in trace["name"]
+
+
+def test_markup_in_text_is_no_markup_for_plotly():
+    assert plain("<b>a</b> & c") == "&lt;b&gt;a&lt;/b&gt; &amp; c"
+
+
+def test_thousands_of_points_are_thinned_with_the_best_and_the_given_kept(result):
+    row = ranked(result)[0]
+    many = [replace(row, place=place, enqueued=place == 4_321) for place in range(1, 5_001)]
+    kept = thinned(many)
+    assert len(kept) <= MOST_POINTS + 1
+    assert [row.place for row in kept[:1_000]] == list(range(1, 1_001))
+    assert any(row.enqueued for row in kept)

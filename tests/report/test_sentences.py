@@ -1,0 +1,134 @@
+"""What the page claims in words has to be what the data say."""
+
+from dataclasses import replace
+
+import pytest
+
+from sweep.report import sentences
+from sweep.report.rows import ranked
+
+ONE_HUNDRED = "100\u202f%"
+
+
+def answer(result, objectives=("epochs",)):
+    budget = result.study.training.epochs
+    return sentences.answer(ranked(result), budget, ONE_HUNDRED, objectives)
+
+
+def row_like(row, **changes):
+    return replace(row, **changes)
+
+
+def test_the_answer_names_the_winner_its_median_and_how_many_replicates_solved_it(result):
+    best = ranked(result)[0]
+    lead = answer(result)[0]
+    assert f"Of 40 configurations, trial {best.number} ({best.label})" in lead
+    assert f"a median of {best.median:.0f} epochs" in lead
+    assert "solved by 5 of 5 replicates" in lead
+
+
+def test_the_answer_gives_the_place_and_plateau_of_what_the_study_file_gave(result):
+    own = next(row for row in ranked(result) if row.enqueued)
+    text = " ".join(answer(result))
+    assert f"trial 0 ({own.label}), came in at place {own.place} of 40" in text
+    assert f"on its plateau for {own.plateau:.0f} epochs" in text
+
+
+def test_without_enqueued_trials_none_is_spoken_of(make_result, make_study):
+    assert "study file" not in " ".join(answer(make_result(20, study=make_study(search={}))))
+
+
+def test_a_winner_by_mean_alone_is_not_said_to_have_the_fewest_epochs(result):
+    rows = ranked(result)[:2]
+    rows = [
+        row_like(rows[0], median=6.0, par2=6.0, low=5.0, high=7.0),
+        row_like(rows[1], median=4.0, par2=44.0, solved=4, low=3.0, high=None),
+    ]
+    lead = sentences.answer(rows, 100, ONE_HUNDRED, ["epochs"])[0]
+    assert "in the fewest epochs" not in lead
+    assert "most efficiently by mean epochs" in lead
+    assert f"The lowest median, 4 epochs, is that of trial {rows[1].number}" in lead
+
+
+def test_ties_and_overlapping_intervals_are_admitted(result):
+    rows = [row_like(row, median=5.0, par2=5.0, low=4.0, high=6.0) for row in ranked(result)[:3]]
+    text = " ".join(sentences.answer(rows, 100, ONE_HUNDRED, ["epochs"]))
+    assert "level with 2 others, none of which has fewer parameters" in text
+    assert "2 other configurations cannot be told apart from it" in text
+
+
+def test_separate_intervals_are_no_tie(result):
+    first, second = ranked(result)[:2]
+    rows = [
+        row_like(first, median=5.0, par2=5.0, low=4.0, high=6.0),
+        row_like(second, median=9.0, par2=9.0, low=8.0, high=10.0),
+    ]
+    assert "told apart" not in " ".join(sentences.answer(rows, 100, ONE_HUNDRED, ["epochs"]))
+
+
+def test_nothing_solved_is_said_outright(make_result):
+    text = answer(make_result(12, outcome="censored"))
+    assert text[0].startswith("None of the 60 runs of 12 configurations reached 100\u202f%")
+    assert "learned" not in " ".join(text)
+
+
+def test_everything_diverged_is_said_outright(make_result):
+    assert answer(make_result(3, outcome="diverged"))[0].startswith("Every run diverged")
+
+
+def test_a_single_trial_is_compared_with_nothing(make_result):
+    text = " ".join(answer(make_result(1)))
+    assert "The one configuration tried" in text
+    assert "nothing to compare it with" in text
+    assert "fewest" not in text
+
+
+def test_a_study_without_trials_has_no_answer_yet(make_result):
+    assert answer(make_result(0)) == [
+        "No trial of this study has finished yet, so there is no answer so far."
+    ]
+
+
+def test_several_objectives_are_answered_with_the_front(make_result, make_study):
+    study = make_study(search={"objective": ["epochs", "parameters"]})
+    result = make_result(20, study=study)
+    front = sum(row.front for row in ranked(result))
+    text = " ".join(answer(result, ["epochs", "parameters"]))
+    assert f"{front} configuration" in text
+    assert "Pareto front of epochs and parameters" in text
+
+
+def test_success_by_setting_counts_all_runs(result):
+    rows = ranked(result)
+    text = sentences.landscape_finding(rows, "learning_rate", "optimizer", ONE_HUNDRED)
+    for name in ("adam", "sgd", "rmsprop"):
+        runs = [run for row in rows if row.settings["optimizer"] == name for run in row.runs]
+        share = round(100 * sum(run.ended == "solved" for run in runs) / len(runs))
+        assert f"{share}\u202f% with {name}" in text
+
+
+def test_the_share_of_the_plateau_is_that_of_the_rows_shown(result):
+    rows = [row_like(row, plateau=2.0, median=8.0) for row in ranked(result)[:3]]
+    rows[1] = row_like(rows[1], plateau=6.0)
+    assert sentences.time_finding(rows).startswith(
+        "The plateau takes between 25\u202f% and 75\u202f% of the median epochs of the 3"
+    )
+
+
+@pytest.mark.parametrize("outcome", ["mixed", "solved", "censored", "diverged"])
+@pytest.mark.parametrize("trials", [1, 2, 7])
+def test_no_sentence_holds_a_number_that_does_not_exist(make_result, outcome, trials):
+    result = make_result(trials, outcome=outcome)
+    rows = ranked(result)
+    said = [
+        *answer(result),
+        sentences.curves_finding(rows, ONE_HUNDRED),
+        sentences.time_finding(rows),
+        sentences.landscape_finding(rows, "units", "layers", ONE_HUNDRED),
+        sentences.solved_by_finding(rows, "optimizer", 100, ONE_HUNDRED),
+    ]
+    for text in said:
+        assert text.endswith(".")
+        assert "None " not in text.replace("None of", "")
+        assert "nan" not in text.split()
+        assert "inf" not in text.split()
