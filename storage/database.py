@@ -82,14 +82,15 @@ class Database:
         return plainly(self.url, self.timeout)
 
     def insert(self, table: sa.Table) -> Any:
-        """An INSERT that has `on_conflict_do_nothing()`, in this database's dialect."""
+        """An INSERT in this database's dialect: it has `on_conflict_do_nothing()`.
+
+        With one row, its result's `rowcount` says whether that was put.
+        """
         if self.engine.dialect.name == "postgresql":
-            from sqlalchemy.dialects import postgresql
-
-            return postgresql.insert(table)
-        from sqlalchemy.dialects import sqlite
-
-        return sqlite.insert(table)
+            from sqlalchemy.dialects.postgresql import insert
+        else:
+            from sqlalchemy.dialects.sqlite import insert
+        return insert(table).execution_options(preserve_rowcount=True)
 
     def optuna_storage(self) -> "RDBStorage":
         """Optuna's storage in the same database; its tables are made on the first call.

@@ -5,6 +5,7 @@ the same.
 """
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -159,10 +160,10 @@ def curves(trial: TrialResult, series: str, width: int, colours: bool) -> str:
     marks = f"chance {number(chance)}"
     if escape is not None:
         marks += f", plateau up to epoch {number(escape - 1)}"
-    figure.title(f"{series} by epoch – dotted: {marks}{also}")
-    text = str(figure.build().string(colorless=not colours))
+    heading = textwrap.fill(f"{series} by epoch – dotted: {marks}{also}", width)
+    drawing = str(figure.build().string(colorless=not colours))
     figure.clear()
-    return text
+    return f"{heading}\n{drawing}"
 
 
 def _ticks(top: float) -> list[float]:

@@ -10,7 +10,7 @@ For a weight p with gradient g, two accumulators m and v, and a run's coefficien
 Every optimizer here is a function from a configuration to such coefficients, a row for each update,
 so that runs with different optimizers train side by side in one program. The formulas and defaults
 are those of Keras 3 (keras/src/optimizers), rounding included where it matters: Keras takes powers
-of beta in single precision and 1 − beta in double.
+of beta in single precision and 1 − beta in double, but for nadam, which takes that in single too.
 """
 
 from collections.abc import Callable
@@ -115,7 +115,7 @@ def adamw(c: Configuration, steps: np.ndarray) -> Rows:
 
 def nadam(c: Configuration, steps: np.ndarray) -> Rows:
     """Adam with Nesterov momentum (Dozat 2016), with Keras's momentum schedule."""
-    count = int(steps[-1]) + 1
+    one, count = np.float32(1.0), int(steps[-1]) + 1
     momenta = c.beta_1 * (1.0 - 0.5 * np.power(0.96, np.arange(1.0, count + 1.0)))
     products = np.cumprod(momenta)
     now = steps.astype(int) - 1
@@ -124,11 +124,11 @@ def nadam(c: Configuration, steps: np.ndarray) -> Rows:
         "by_m": momenta[now + 1] / (1.0 - products[now + 1]),
         "by_g": (1.0 - momenta[now]) / (1.0 - products[now]),
         "floor": c.epsilon,
-        "root": 1.0 / np.sqrt(np.float32(1.0) - _powers(c.beta_2, steps)),
+        "root": 1.0 / np.sqrt(one - _powers(c.beta_2, steps)),
         "m_keep": c.beta_1,
-        "m_take": 1.0 - c.beta_1,
+        "m_take": float(one - np.float32(c.beta_1)),
         "v_keep": c.beta_2,
-        "v_take": 1.0 - c.beta_2,
+        "v_take": float(one - np.float32(c.beta_2)),
     }
 
 

@@ -110,12 +110,14 @@ def program(shape: Shape) -> Chunk:
     """The traced chunk of a shape; XLA compiles it when it is first called.
 
     chunk(weights, m, v, fresh, fresh_weights, fresh_v, x, labels, order, coefficients)
-        → weights, m, v, loss [epochs, slots], accuracy [epochs, slots]
+        → weights, m, v, losses [epochs, slots], correct [epochs, slots]
 
     `fresh` [slots] is 1 where a slot starts a new run from `fresh_weights` and `fresh_v` [slots];
     `x` [records, timesteps · features]; `labels` one-hot [records, outputs]; `order` int32
     [updates, slots, batch], rows of x, the padding of an epoch's last batch being any;
-    `coefficients` [updates, len(COEFFICIENTS), slots]. Loss and accuracy are means over records.
+    `coefficients` [updates, len(COEFFICIENTS), slots]. Losses are summed over records, and correct
+    answers counted: XLA would make a product of the division by their number, and 41 times the
+    rounded 1/41 is less than 1.
     """
     tf = prepare()
     cell = make_cell(shape.cell, shape.activation, shape.recurrent_activation)
@@ -173,7 +175,7 @@ def program(shape: Shape) -> Chunk:
             (0, weights, m, v, sums, sums),
             maximum_iterations=updates,
         )
-        return weights, m, v, losses / shape.records, correct / shape.records
+        return weights, m, v, losses, correct
 
     def spec(*dimensions: int) -> Any:
         return tf.TensorSpec(dimensions, tf.float32)
@@ -287,7 +289,8 @@ def _layer_backward(
 def _update(c: dict[str, Tensor], p: Tensor, m: Tensor, v: Tensor, g: Tensor) -> Any:
     """The update rule of `optimizers`, whose coefficients `c` are shaped [slots, 1, 1]."""
     tf = prepare()
-    v = c["v_keep"] * v + c["v_take"] * (g * g)
+    # v_take · g first: where an optimizer has no v, no gradient is too large to square.
+    v = c["v_keep"] * v + (c["v_take"] * g) * g
     r = 1.0 / (c["floor"] + c["root"] * tf.sqrt(v + c["inside"]))
     first = c["scaled_first"] > 0.0
     m = c["m_keep"] * m + c["m_take"] * tf.where(first, g * r, g)

@@ -204,7 +204,7 @@ class Population:
             first = done * shape.updates_per_epoch + 1
             table[:, :, slot] = optimizers.coefficients(run.configuration, first, updates)
         batches = order.reshape(shape.slots, updates, shape.batch).transpose(1, 0, 2)
-        *state, loss, accuracy = program(shape)(
+        *state, losses, correct = program(shape)(
             *self._state,
             tf.constant(fresh),
             news,
@@ -215,7 +215,8 @@ class Population:
             tf.constant(table),
         )
         self._state = state
-        return self._collect(np.stack([loss.numpy(), accuracy.numpy()], axis=-1))
+        sums = np.stack([losses.numpy(), correct.numpy()], axis=-1)
+        return self._collect(sums / np.float32(shape.records))
 
     def _seat(self, arrivals: list[Run]) -> tuple[np.ndarray, np.ndarray]:
         fresh = np.zeros(self.shape.slots, np.float32)

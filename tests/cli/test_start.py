@@ -89,3 +89,15 @@ def test_a_pipe_gets_plain_text(stored: Path) -> None:
         env={**os.environ, "TERM": "xterm-256color"},
     )
     assert b"\x1b" not in done.stdout
+
+
+def test_a_terminal_without_unicode_is_no_reason_to_fail(stored: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep", "show", "small", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "loss by epoch" in done.stdout

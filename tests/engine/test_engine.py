@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from studies.run import Configuration, FinishedRun, Run
 from studies.tasks import Task
 from sweep.engine import program as programs
