@@ -197,7 +197,7 @@ CASES = [
         few,
         cell="rnn",
         units=4,
-        learning_rate=0.05,
+        learning_rate=0.02,
         epochs=60,
         target=1.0,
     ),
