@@ -10,7 +10,8 @@ Text is escaped by `plain`, since plotly reads some HTML in the text that it dra
 
 import base64
 import html
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,16 @@ def interval(row: Row) -> str:
     if row.high is None:
         return f"({number(row.low)} or more)"
     return f"({number(row.low)}–{number(row.high)})"
+
+
+def log_ticks(low: float, high: float, text: Callable[[float], str] = number) -> Figure:
+    """A logarithmic axis from `low` to `high`, both above 0: ticks at powers of ten, over less than
+    two and a half decades at twice and five times those as well."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1, 2, 5) if high / low < 300 else (1,)
+    ticks = [float(f"{step}e{power}") for power in range(first, last + 1) for step in steps]
+    ticks = [tick for tick in ticks if low / 1.3 <= tick <= high * 1.3]
+    return {"type": "log", "tickvals": ticks, "ticktext": [text(tick) for tick in ticks]}
 
 
 def thinned(rows: Sequence[Row]) -> list[Row]:

@@ -6,9 +6,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from studies.run import FinishedRun
-from sweep.report.drawing import DASHES, PALETTE, QUIET, Figure, hover, packed, plain, thinned
+from sweep.report.drawing import (
+    DASHES,
+    PALETTE,
+    QUIET,
+    Figure,
+    hover,
+    log_ticks,
+    packed,
+    plain,
+    thinned,
+)
 from sweep.report.landscape import axis
-from sweep.report.rows import Row, value_text, words
+from sweep.report.rows import Row, quantity, value_text, words
 
 # Where the time goes
 
@@ -54,6 +64,20 @@ def time_spent(rows: Sequence[Row], budget: int, target: str) -> Figure:
             "pattern": {"shape": "/", "fgcolor": QUIET[0], "size": 6, "solidity": 0.25},
         }
         data.append(bars("escaped, not solved by most replicates", unsolved, hatch))
+    timed = [(row, place) for row, place in zip(order, at, strict=True) if row.median is not None]
+    if timed:
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": f"median epochs to {target}",
+                "x": [row.median for row, _ in timed],
+                "y": [place for _, place in timed],
+                "hovertext": [hover(row) for row, _ in timed],
+                "hovertemplate": "%{hovertext}<extra></extra>",
+                "marker": {"symbol": "diamond", "size": 9, "color": PALETTE[5][0]},
+            }
+        )
     names = [
         {
             "xref": "paper",
@@ -158,12 +182,8 @@ def objectives(rows: Sequence[Row], names: Sequence[str]) -> Figure:
         title = OBJECTIVE_TITLES.get(name, words(name))
         layout: Figure = {"title": {"text": plain(title)}, "zeroline": False}
         if values and min(values) > 0 and max(values) / min(values) >= 20:
-            layout |= {
-                "type": "log",
-                "dtick": "D2" if max(values) / min(values) < 1e3 else 1,
-                "exponentformat": "SI",
-                "title": {"text": plain(title) + " (log scale)"},
-            }
+            layout |= log_ticks(min(values), max(values), quantity)
+            layout |= {"title": {"text": plain(title) + " (log scale)"}}
         return layout
 
     grey = {"size": 8, "color": QUIET[0], "opacity": 0.6}

@@ -1,14 +1,25 @@
 """The landscape: epochs to target over two searched settings, as a heat map or a scatter."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from sweep.report.drawing import PALETTE, QUIET, SHADES, Figure, hover, packed, plain, thinned, veil
+from sweep.report.drawing import (
+    PALETTE,
+    QUIET,
+    SHADES,
+    Figure,
+    hover,
+    log_ticks,
+    packed,
+    plain,
+    thinned,
+    veil,
+)
 from sweep.report.rows import Row, number, value_text, words
 
 
@@ -33,11 +44,11 @@ AXIS_TITLES = {
 }
 
 
-def axis(rows: Sequence[Row], name: str) -> Axis:
+def axis(rows: Sequence[Row], name: str, log: bool = False) -> Axis:
     """The axis of a searched setting, chosen by its values.
 
-    Words and few whole numbers become levels; numbers that span more than a factor of 20 a
-    logarithmic axis.
+    Words and few whole numbers become levels. Other numbers have a logarithmic axis where they were
+    searched so (`log`), or span more than a factor of 20.
     """
     values = [row.settings.get(name) for row in rows]
     present = [value for value in values if value is not None]
@@ -67,13 +78,8 @@ def axis(rows: Sequence[Row], name: str) -> Axis:
     places = np.array([math.nan if v is None else float(v) for v in values])
     low, high = float(np.nanmin(places)), float(np.nanmax(places))
     layout: Figure = {"title": {"text": plain(title)}, "zeroline": False}
-    if low > 0 and high / low >= 20:
-        layout |= {
-            "type": "log",
-            "title": {"text": plain(title) + " (log scale)"},
-            "dtick": 1 if high / low > 60 else "D2",
-            "exponentformat": "power" if low < 1e-4 else "none",
-        }
+    if low > 0 and (log or high / low >= 20):
+        layout |= log_ticks(low, high) | {"title": {"text": plain(title) + " (log scale)"}}
     return Axis(name, places, (), layout)
 
 
@@ -88,14 +94,16 @@ def pairs(names: Sequence[str], most: int = 6) -> list[tuple[str, str]]:
     return (first + rest)[:most]
 
 
-def landscape(rows: Sequence[Row], x_name: str, y_name: str, target: str) -> Figure:
+def landscape(
+    rows: Sequence[Row], x_name: str, y_name: str, target: str, logs: Collection[str] = ()
+) -> Figure:
     """Median epochs to target over two settings: a heat map of a grid, else a scatter.
 
-    Configurations that no replicate solved are crosses; `target` is how the axis calls the target
-    ("100 %").
+    Configurations that no replicate solved are crosses. `target` is how the colour bar calls the
+    target ("100 %"), `logs` names the settings searched on a logarithmic scale.
     """
     here = [row for row in rows if x_name in row.settings and y_name in row.settings]
-    x, y = axis(here, x_name), axis(here, y_name)
+    x, y = (axis(here, name, name in logs) for name in (x_name, y_name))
     cells = len(x.levels) * len(y.levels)
     filled = len({(row.settings[x_name], row.settings[y_name]) for row in here})
     figure: Figure = {
@@ -142,11 +150,10 @@ def _scale(medians: Iterable[float | None], target: str) -> _Scale:
         },
     }
     if log:
-        steps = [s * 10**d for d in range(7) for s in (1, 2, 5)]
-        ticks = [s for s in steps if low <= s <= high]
+        ticks = log_ticks(low, high)
         style["colorbar"] |= {
-            "tickvals": [math.log10(s) for s in ticks],
-            "ticktext": [str(s) for s in ticks],
+            "tickvals": [math.log10(value) for value in ticks["tickvals"]],
+            "ticktext": ticks["ticktext"],
         }
     return _Scale(log, style)
 
@@ -268,7 +275,7 @@ def _grid(
                 "name": "too few solved for a median",
                 "showlegend": False,
                 "marker": {
-                    "symbol": "x-thin",
+                    "symbol": ["circle-open" if best[at].solved else "x-thin" for at in empty],
                     "size": 10,
                     "color": QUIET[0],
                     "line": {"width": 1.6, "color": QUIET[0]},

@@ -37,12 +37,16 @@ def write_report(result: StudyResult, path: Path | str, *, made: datetime | None
     """Writes the report of a study to a file, whole or not at all.
 
     `made` is the time it gives as its own; now, if left out. An existing file is replaced. Raises
-    BadInput when `path` cannot be a file: a directory, or in one that does not exist or does not
-    let itself be written to; OSError when the disk fails.
+    BadInput when `path` cannot be a file: a directory or a device, or in a directory that does not
+    exist or cannot be written to; OSError when the disk fails.
     """
     path = Path(path)
     if path.is_dir():
         raise BadInput(f"{path} is a directory; the report needs a file name, such as report.html")
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{path} is not an ordinary file, so the report cannot take its place")
+    # A link stays a link: the file that it leads to is replaced.
+    path = path.resolve()
     if not path.parent.is_dir():
         raise BadInput(f"cannot write the report {path}: there is no directory {path.parent}")
     page = render_report(result, made=made)
@@ -78,7 +82,7 @@ def context(result: StudyResult, made: datetime) -> dict[str, Any]:
     chosen = chosen_rows(rows)
     kept = curve_rows(rows, chosen)
     shown = _learning(result, rows, chosen, kept, target) if rows else None
-    landscapes = _landscapes(rows, names, target, drawings) if len(rows) > 1 else []
+    landscapes = _landscapes(result, rows, target, drawings) if len(rows) > 1 else []
     others = _figures(rows, names, goals, budget, target, drawings) if rows else []
     listing = table.listing(rows, names, goals, target) if rows else None
     sections = [
@@ -218,16 +222,17 @@ def _option(row: Row) -> str:
 
 
 def _landscapes(
-    rows: Sequence[Row], names: Sequence[str], target: str, drawings: dict[str, list[Figure]]
+    result: StudyResult, rows: Sequence[Row], target: str, drawings: dict[str, list[Figure]]
 ) -> list[dict[str, Any]]:
     """One figure for the most telling pair of settings, one for the others by choice."""
-    chosen = landscape.pairs(names)
+    chosen = landscape.pairs(searched(result.trials))
+    logs = {name for name, span in result.study.space.items() if getattr(span, "log", False)}
     shown: list[dict[str, Any]] = []
     for number_, group in enumerate([chosen[:1], chosen[1:]], start=1):
         if not group:
             continue
         key = f"plot-landscape-{number_}"
-        drawings[key] = [landscape.landscape(rows, x, y, target) for x, y in group]
+        drawings[key] = [landscape.landscape(rows, x, y, target, logs) for x, y in group]
         variants = [
             {
                 "title": f"{words(y).capitalize()} × {words(x)}",
@@ -256,11 +261,18 @@ def _no_landscape(names: Sequence[str], trials: int) -> str:
 def _landscape_caption(rows: Sequence[Row]) -> str:
     caption = (
         "A point is a configuration, a cell of a grid the best one tried there; the more it stands "
-        "out from the background, the fewer the epochs. A triangle is solved by some replicates "
-        "but not all, a cross by none within the budget (censored); a cross in a grid may have the "
-        "few replicates below it that solved the task. The other searched settings "
-        "vary as well, so a pattern here may be theirs. Points of a setting with few values are "
-        "spread around it, to lie side by side."
+        "out from the background, the fewer the epochs."
+    )
+    if any(row.solved and not row.all_solved for row in rows):
+        caption += (
+            " A triangle was solved by most replicates, a hollow circle by too few for a median; a "
+            "grid gives their number."
+        )
+    if any(not row.solved for row in rows):
+        caption += " A cross was solved by none within the budget (censored)."
+    caption += (
+        " Points of a setting with few values are spread around it, to lie side by side. The other "
+        "searched settings vary as well, so a pattern here may be theirs."
     )
     if len(rows) > MOST_POINTS:
         caption += (
@@ -309,8 +321,8 @@ def _figures(
     own = ", and those that the study file gave" if bars[-1].place > MOST_BARS else ""
     caption = (
         f"{few} by PAR2{own}. Bars are medians over the replicates; the second begins with the "
-        "escape epoch. Two medians need not add up to the median of the sum, so a bar may miss the "
-        "table’s median slightly."
+        "escape epoch. Medians of parts need not add up to the median of the whole, which is the "
+        "diamond."
     )
     add("time", "Where the time goes", "Where the time goes", caption, [drawn])
     groups = [name for name in names if 2 <= len(landscape.axis(rows, name).levels) <= 6]

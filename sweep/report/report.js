@@ -68,7 +68,8 @@
       // A long name of a bar goes into two lines.
       const cut = note.text.indexOf(", ", 35);
       if (cut > 0) note.text = `${note.text.slice(0, cut + 1)}<br>${note.text.slice(cut + 2)}`;
-      note.font = { ...note.font, size: 10.5 };
+      Object.assign(note, { align: "left", yshift: 12, font: { ...note.font, size: 10.5 } });
+      layout.height += 14;
     }
     layout.margin = { ...layout.margin, l: Math.min(layout.margin.l ?? 60, 52) };
   }

@@ -143,7 +143,7 @@ def pareto_front(points: Sequence[tuple[float | None, ...]]) -> list[bool]:
 
 def words(name: str) -> str:
     """A setting's name as a person reads it."""
-    return name.replace("_", " ")
+    return "FLOPs" if name == "flops" else name.replace("_", " ")
 
 
 def count(value: float) -> str:
@@ -164,6 +164,16 @@ def number(value: float | None, digits: int = 3) -> str:
     if size >= digits - 1:
         return count(rounded)
     return f"{rounded:.{digits - 1 - size}f}".rstrip("0").rstrip(".")
+
+
+def quantity(value: float | None) -> str:
+    """A large quantity with a prefix: "1.23 G"."""
+    if value is None:
+        return "–"
+    for size, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{number(value / size)}\N{NO-BREAK SPACE}{prefix}"
+    return number(value)
 
 
 def value_text(value: Any) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sweep.report.drawing import interval
-from sweep.report.rows import Row, count, number, value_text, words
+from sweep.report.rows import Row, count, number, quantity, value_text, words
 from sweep.report.sentences import plural
 
 MOST_ROWS = 300
@@ -61,7 +61,7 @@ def listing(
             _cell(number(row.par2), row.par2),
             _cell(number(row.ert), row.ert),
             _cell(count(row.parameters), row.parameters),
-            _cell(flops(row.flops), row.flops),
+            _cell(quantity(row.flops), row.flops),
         ]
         lines.append(
             {
@@ -120,20 +120,10 @@ def measures(rows: Sequence[Row], target: str) -> list[dict[str, str]]:
         least(
             "training FLOPs to solve it once",
             lambda row: math.inf if row.flops is None else row.flops,
-            flops,
+            quantity,
         ),
         least("parameters", lambda row: row.parameters, count),
     ]
-
-
-def flops(value: float | None) -> str:
-    """Floating point operations with a prefix: "1.23 G"."""
-    if value is None:
-        return "–"
-    for size, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{number(value / size)}\N{NO-BREAK SPACE}{prefix}"
-    return number(value)
 
 
 def _column(title: str, unit: str = "", number_: bool = True) -> dict[str, Any]:

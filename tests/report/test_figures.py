@@ -10,7 +10,7 @@ import pytest
 from studies.run import FinishedRun
 from sweep.analysis.plateau import chance_band
 from sweep.report import curves, figures, landscape
-from sweep.report.drawing import MOST_POINTS, PALETTE, colours, plain, thinned
+from sweep.report.drawing import MOST_POINTS, PALETTE, colours, log_ticks, plain, thinned
 from sweep.report.rows import ranked
 
 TARGET = "100\u202f%"
@@ -145,6 +145,26 @@ def test_rates_that_span_decades_have_a_logarithmic_axis(result):
     assert landscape.axis(rows, "learning_rate").layout["type"] == "log"
     assert landscape.axis(rows, "layers").levels == (1, 2, 3, 4)
     assert landscape.axis(rows, "optimizer").layout["ticktext"] == ["adam", "rmsprop", "sgd"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "texts"),
+    [
+        (4, 31, ["5", "10", "20"]),
+        (1e-4, 0.1, ["0.0001", "0.001", "0.01", "0.1"]),
+        (3, 3, []),
+    ],
+)
+def test_logarithmic_axes_have_round_ticks(low, high, texts):
+    assert log_ticks(low, high)["ticktext"] == texts
+
+
+def test_a_range_searched_on_a_logarithmic_scale_is_drawn_on_one(result):
+    rows = ranked(result)
+    drawn = landscape.landscape(rows, "units", "layers", TARGET, {"units"})
+    assert drawn["layout"]["xaxis"]["type"] == "log"
+    plain_scale = landscape.landscape(rows, "units", "layers", TARGET)
+    assert "type" not in plain_scale["layout"]["xaxis"]
 
 
 def test_bars_end_where_the_epochs_to_the_target_do_for_a_single_replicate(make_result, make_study):

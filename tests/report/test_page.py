@@ -68,7 +68,7 @@ def test_the_headings_are_in_order(html):
 def test_every_figure_has_a_text_for_those_who_do_not_see_it(html):
     plots = [a for _, a in Page(html).elements if a.get("class") == "plot"]
     assert len(plots) == 5
-    assert all(plot["role"] == "img" and len(plot["aria-label"]) > 20 for plot in plots)
+    assert all(plot["role"] == "group" and len(plot["aria-label"]) > 20 for plot in plots)
 
 
 def test_the_words_the_task_the_versions_and_the_command_are_told(html, result):
@@ -204,6 +204,20 @@ def test_a_directory_that_does_not_exist_is_refused(result, tmp_path):
 def test_a_directory_as_the_file_is_refused(result, tmp_path):
     with pytest.raises(BadInput, match="is a directory"):
         write_report(result, tmp_path)
+
+
+def test_a_device_is_not_replaced(result):
+    with pytest.raises(BadInput, match="not an ordinary file"):
+        write_report(result, "/dev/null")
+
+
+def test_a_link_stays_a_link(result, tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "report.html").write_text("old")
+    (tmp_path / "link.html").symlink_to(tmp_path / "far" / "report.html")
+    write_report(result, tmp_path / "link.html")
+    assert (tmp_path / "link.html").is_symlink()
+    assert (tmp_path / "far" / "report.html").read_text(encoding="utf-8").startswith("<!doctype")
 
 
 def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(

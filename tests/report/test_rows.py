@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.report.drawing import percent
-from sweep.report.rows import count, describe, number, pareto_front, ranked
+from sweep.report.rows import count, describe, number, pareto_front, quantity, ranked
 
 
 def test_rows_come_in_the_order_of_what_the_search_minimises(result):
@@ -46,6 +46,15 @@ def test_a_configuration_is_described_in_words():
 )
 def test_numbers_have_three_significant_digits(value, text):
     assert number(value) == text
+
+
+def test_large_quantities_have_a_prefix():
+    assert [quantity(v) for v in (None, 12.0, 1_330_000.0, 2.5e12)] == [
+        "–",
+        "12",
+        "1.33\u00a0M",
+        "2.5\u00a0T",
+    ]
 
 
 def test_whole_counts_keep_every_digit():
