@@ -159,7 +159,9 @@ def _scale(medians: Iterable[float | None], target: str) -> _Scale:
 
 
 def _scatter(rows: Sequence[Row], x: Axis, y: Axis, scale: _Scale) -> list[Figure]:
-    shown = thinned(rows)
+    # The best are drawn last, so that nothing covers them.
+    shown = thinned(rows)[::-1]
+    size = 11 if len(shown) <= 200 else 7
     xs, ys = _spread(x), _spread(y, turn=0.382)
     index = {id(row): i for i, row in enumerate(rows)}
 
@@ -190,11 +192,11 @@ def _scatter(rows: Sequence[Row], x: Axis, y: Axis, scale: _Scale) -> list[Figur
     ):
         if some:
             colour = [round(scale.of(row.median or 1.0), 3) for row in some]
-            marker: Figure = {"symbol": symbol, "size": 11, "color": colour, "showscale": bar}
+            marker: Figure = {"symbol": symbol, "size": size, "color": colour, "showscale": bar}
             marker |= scale.style | {"line": {"width": 1, "color": QUIET[0]}}
             data.append(points(name, some, marker))
             bar = False
-    faint: Figure = {"size": 9, "color": QUIET[0], "line": {"width": 1.2, "color": QUIET[0]}}
+    faint: Figure = {"size": size - 2, "color": QUIET[0], "line": {"width": 1.2, "color": QUIET[0]}}
     if rare:
         data.append(
             points("by some, too few for a median", rare, faint | {"symbol": "circle-open"})

@@ -317,12 +317,11 @@ def _figures(
     bars = [*rows[:MOST_BARS], *[row for row in rows[MOST_BARS:] if row.enqueued][:3]]
     drawn = figures.time_spent(bars, budget, target)
     drawn |= {"finding": sentences.time_finding(bars), "title": "time"}
-    few = f"The {min(len(bars), MOST_BARS)} best" if len(bars) > 1 else "The configuration"
     own = ", and those that the study file gave" if bars[-1].place > MOST_BARS else ""
+    which = f"The {min(len(bars), MOST_BARS)} best by PAR2{own}. " if len(bars) > 1 else ""
     caption = (
-        f"{few} by PAR2{own}. Bars are medians over the replicates; the second begins with the "
-        "escape epoch. Medians of parts need not add up to the median of the whole, which is the "
-        "diamond."
+        f"{which}Bars are medians over the replicates; the second begins with the escape epoch. "
+        "Medians of parts need not add up to the median of the whole, which is the diamond."
     )
     add("time", "Where the time goes", "Where the time goes", caption, [drawn])
     groups = [name for name in names if 2 <= len(landscape.axis(rows, name).levels) <= 6]

@@ -224,7 +224,10 @@ def curves_finding(chosen: Sequence[Row], target: str) -> str:
                 f"{target} after {number(row.median)}"
             )
         else:
-            parts.append(f"trial {row.number} leaves chance at once and needs {number(row.median)}")
+            parts.append(
+                f"trial {row.number} leaves chance at once and is at {target} after "
+                f"{number(row.median)}"
+            )
     return _sentence("; ".join(parts))
 
 
