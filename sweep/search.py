@@ -41,7 +41,7 @@ __all__ = ["Progress", "SearchOutcome", "run_study"]
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """A study that was run to its end, and what this session did for it.
+    """A study that was run to its end, and what this call did for it.
 
     `runs_trained` runs were trained now; `runs_found` replicates of new or extended trials were
     answered by runs that the storage had. `grid_exhausted`: the grid has fewer points than `trials`

@@ -47,7 +47,7 @@ class Source(Protocol):
 class Progress:
     """Where a study is. `runs_done` counts the replicates of all its trials, found or trained;
     `solved` those of them that solved the task; `best` is the trial of least objective value.
-    `runs_per_second` and `seconds_left` are of this session, the latter None until it is known.
+    `runs_per_second` and `seconds_left` are of the call at hand; the latter is None at first.
     """
 
     stage: str
