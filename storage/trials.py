@@ -38,6 +38,7 @@ from storage.values import (
     trial_row,
 )
 from studies.errors import BadInput
+from studies.problems import nearest
 
 if TYPE_CHECKING:
     from storage.lease import Lease
@@ -52,6 +53,7 @@ __all__ = [
     "create_study",
     "delete_study",
     "find_study",
+    "no_study",
     "put_trials",
     "read_trials",
     "rewrite_trials",
@@ -111,6 +113,21 @@ def find_study(db: Database, name: str) -> StoredStudy | None:
     with db.reading() as connection:
         row = connection.execute(STUDY_QUERY.where(studies.c.name == name)).one_or_none()
     return None if row is None else study_from(row)
+
+
+def no_study(db: Database, name: str) -> BadInput:
+    """What is said of a name that no study has: the nearest that one has, or all there are."""
+    query = sa.select(studies.c.name).order_by(studies.c.created, studies.c.name)
+    with db.reading() as connection:
+        names = list(connection.execute(query).scalars())
+    near = nearest(name, names)
+    if near:
+        hint = f"did you mean {near}? `python -m sweep list` shows all there are"
+    elif names:
+        hint = f"there are: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}"
+    else:
+        hint = "it has no study yet; `python -m sweep run` makes one"
+    return BadInput(f"no study named {name!r} in {db.url}: {hint}")
 
 
 def study_lines(db: Database) -> list[StudyLine]:
@@ -275,7 +292,7 @@ def delete_study(db: Database, name: str) -> None:
     """
     stored = find_study(db, name)
     if stored is None:
-        raise BadInput(f"no study named {name!r} in {db.url}")
+        raise no_study(db, name)
     mirror.remove(db, stored)
     with db.writing() as connection:
         mine = sa.select(trial_runs.c.run_key).where(trial_runs.c.study == stored.uuid)

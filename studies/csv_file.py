@@ -1,7 +1,6 @@
 """A CSV file as rows of text, read in one stream, with errors that name the line."""
 
 import csv
-import difflib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from studies.errors import BadInput
+from studies.files import first_bytes
 from studies.problems import plain
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -150,22 +150,7 @@ def open_csv(path: str | os.PathLike[str]) -> CsvFile:
 
     Raises BadInput if it is missing, unreadable, empty or no regular file.
     """
-    try:
-        file = Path(path)
-        if file.is_dir():
-            raise BadInput(f"{path}: this is a directory, not a CSV file")
-        if file.exists() and not file.is_file():
-            raise BadInput(f"{path}: this is not a regular file; it is read more than once")
-        with file.open("rb") as stream:
-            start = stream.read(4)
-    except FileNotFoundError:
-        raise BadInput(f"{path}: there is no such file{_near(path)}") from None
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
-    except BadInput:
-        raise
-    except ValueError as error:  # a NUL in the name
-        raise BadInput(f"{os.fspath(path)!r}: this cannot be a file's name: {error}") from None
+    start = first_bytes(path, 4)
     if not start:
         raise BadInput(f"{path}: the file is empty")
     encoding = "utf-8-sig"
@@ -190,15 +175,6 @@ def is_number(cell: str) -> bool:
     except ValueError:
         return False
     return "_" not in cell
-
-
-def _near(path: str | os.PathLike[str]) -> str:
-    try:
-        names = [entry.name for entry in islice(Path(path).parent.iterdir(), 1000)]
-    except OSError:
-        return ""
-    found = difflib.get_close_matches(Path(path).name, names, n=1)
-    return f"; did you mean {plain(found[0])}?" if found else ""
 
 
 def _said(error: csv.Error) -> str:

@@ -8,10 +8,10 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from studies.errors import BadInput
+from studies.files import first_bytes
 
 LARGEST = 1_000_000
 """Bytes of the largest file that is taken for TOML; a study file has a thousandth of it."""
@@ -23,7 +23,9 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises BadInput, naming the file and where there is one the line and column, for a file that is
     missing, unreadable, no file, too large, not UTF-8 or not TOML.
     """
-    content = _bytes(path)
+    content = first_bytes(path, LARGEST + 1)
+    if len(content) > LARGEST:
+        raise BadInput(f"{path}: larger than {LARGEST:,} bytes, which no TOML file here is")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise BadInput(f"{path}: this is UTF-16 text; TOML is UTF-8: save it as UTF-8")
     try:
@@ -85,28 +87,6 @@ def write_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(write_value(item) for item in value) + "]"
     return str(value)
-
-
-def _bytes(path: str | os.PathLike[str]) -> bytes:
-    try:
-        file = Path(path)
-        if file.is_dir():
-            raise BadInput(f"{path}: this is a directory, not a file")
-        if file.exists() and not file.is_file():
-            raise BadInput(f"{path}: this is not a regular file")
-        with file.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
-    except FileNotFoundError:
-        raise BadInput(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
-    except BadInput:
-        raise
-    except ValueError as error:  # a NUL in the name
-        raise BadInput(f"{path!r}: this cannot be a file's name: {error}") from None
-    if len(content) > LARGEST:
-        raise BadInput(f"{path}: larger than {LARGEST:,} bytes, which no TOML file here is")
-    return content
 
 
 def _place(message: str, text: str) -> str:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from studies.errors import BadInput
-from studies.problems import nearest
 from studies.run import Configuration, FinishedRun, flops_per_record, parameters
 from studies.study import Study
 from sweep.analysis.plateau import Plateaus, plateaus_of
@@ -70,12 +68,12 @@ def read_results(db: "Database", name: str) -> StudyResult:
     Raises BadInput when there is no study of that name, and StorageFailure when a run that a trial
     refers to is not in the storage.
     """
-    from storage.trials import find_study, read_trials
+    from storage.trials import find_study, no_study, read_trials
 
     stored = find_study(db, name)
     while True:
         if stored is None:
-            raise BadInput(_no_study(db, name))
+            raise no_study(db, name)
         tried = _with_runs(db, stored, read_trials(db, stored.uuid))
         again = find_study(db, name)
         # The trials of a study that is being extended are rewritten, possibly between two reads.
@@ -200,12 +198,3 @@ def _with_runs(
             )
         )
     return tried
-
-
-def _no_study(db: "Database", name: str) -> str:
-    from storage.trials import study_lines
-
-    names = [line.name for line in study_lines(db)]
-    near = nearest(name, names)
-    hint = f"did you mean {near}? " if near else ""
-    return f"no study named {name!r} in {db.url}: {hint}`python -m sweep list` shows all there are"

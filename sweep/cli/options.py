@@ -87,17 +87,8 @@ def writing(path: Path) -> Generator[None]:
 
 def existing(database: "Database", name: str) -> str:
     """The name, if a study has it; BadInput with the nearest name if none has."""
-    from storage.trials import study_lines
-    from studies.problems import nearest
+    from storage.trials import find_study, no_study
 
-    names = [line.name for line in study_lines(database)]
-    if name in names:
-        return name
-    near = nearest(name, names)
-    if near:
-        hint = f"did you mean {near}?"
-    elif names:
-        hint = f"there are: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}"
-    else:
-        hint = "it has no study yet; `python -m sweep run` makes one"
-    raise BadInput(f"no study named {name!r} in {database.url}: {hint}")
+    if find_study(database, name) is None:
+        raise no_study(database, name)
+    return name
