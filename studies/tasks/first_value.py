@@ -69,11 +69,29 @@ def first_value(settings: FirstValue) -> Task:
     )
 
 
+def first_value_script(settings: FirstValue) -> str:
+    """The recipe of `first_value` as Python text."""
+    drawn = (
+        f"rng.permutation(np.arange({settings.records}) % 2)"
+        if settings.balanced
+        else f"rng.integers(0, 2, size={settings.records})"
+    )
+    size = f"({settings.records}, {settings.timesteps})"
+    return (
+        f"rng = np.random.default_rng({settings.seed})\n"
+        f"x = rng.integers({settings.low}, {settings.high + 1}, size={size})\n"
+        f"y = {drawn}\n"
+        "x[:, 0] = y\n"
+        'x = x.astype("float32")[:, :, None]\n'
+    )
+
+
 TASKS = (
     Builtin(
         "first-value",
         "the class is the first value of the sequence, 0 or 1; the others are noise",
         FirstValue,
         first_value,
+        first_value_script,
     ),
 )
