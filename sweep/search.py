@@ -34,7 +34,7 @@ from studies.tasks import Task
 from sweep.results import StudyResult, TrialResult, read_results
 from sweep.sampling import Asked, Proposals, check_sampler, quiet, total_trials
 from sweep.session import Again, Engine, Progress, Session, Source, Train, Watch
-from sweep.values import MOST_TRIALS, attributes, mean_loss, values_of
+from sweep.values import MOST_TRIALS, attributes, mean_loss
 
 __all__ = ["Progress", "SearchOutcome", "run_study"]
 
@@ -60,15 +60,17 @@ def run_study(
     db_url: str,
     *,
     name: str | None = None,
+    task: Task | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     train: Train | None = None,
 ) -> SearchOutcome:
     """Runs a study to its end, or goes on with it where it stopped.
 
-    `db_url` is the storage, `name` the study's name there (else its own), and `train` takes the
-    place of the engine's. A study of this name is continued; with more trials, replicates or epochs
-    it is extended. `on_progress` is called about ten times a second at most, in this thread. On
-    KeyboardInterrupt what is finished is saved, and the exception goes on.
+    `db_url` is the storage, `name` the study's name there (else its own), `task` its data where
+    they have been loaded already, and `train` takes the place of the engine's. A study of this name
+    is continued; with more trials, replicates or epochs it is extended. `on_progress` is called
+    about ten times a second at most, in this thread. On KeyboardInterrupt what is finished is
+    saved, and the exception goes on.
 
     Raises BadInput for a study of this name that asks for something else, or whose data changed;
     StorageFailure where the storage cannot be written.
@@ -78,7 +80,7 @@ def run_study(
     if problems:
         raise BadInput("\n".join(problems))
     check_sampler(study)
-    task = study.load_task()
+    task = study.load_task() if task is None else task
     watch = Watch(study, on_progress)
     watch.enter("opening")
     with open_database(db_url) as db, lease.hold(db, name) as held:
@@ -239,7 +241,7 @@ class _Desk:
         search = self.study.search
         curve = len(search.objectives) == 1 and search.trials <= MOST_TRIALS
         return {
-            "values": values_of(self.study, self.task, result),
+            "values": result.values,
             "user_attrs": attributes(result.summary),
             "intermediate": mean_loss(result.runs) if curve else {},
             "run_keys": tuple(run.run.key(self.task.fingerprint) for run in result.runs),

@@ -25,6 +25,7 @@ from sweep.cli.options import (
 
 if TYPE_CHECKING:
     from studies.study import Study
+    from studies.tasks import Task
     from sweep.search import SearchOutcome
 
 DEFAULT_STUDY = "hello-lstm"
@@ -32,15 +33,22 @@ DEFAULT_STUDY = "hello-lstm"
 
 def run(
     study: Annotated[
-        str,
-        typer.Argument(metavar="STUDY", help="A shipped study, or the path of a study file."),
-    ] = DEFAULT_STUDY,
+        str | None,
+        typer.Argument(
+            metavar="STUDY",
+            help=f"A shipped study, or the path of a study file; default: {DEFAULT_STUDY}.",
+        ),
+    ] = None,
     trials: Annotated[int | None, typer.Option(help="Configurations to try.")] = None,
     replicates: Annotated[int | None, typer.Option(help="Trainings of each, by seed.")] = None,
     epochs: Annotated[int | None, typer.Option(help="The budget of a training.")] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of the search.")] = None,
     name: Annotated[
-        str | None, typer.Option(help="The study's name in the storage; default: its file's.")
+        str | None,
+        typer.Option(
+            help="The study's name in the storage; default: its file's, or the CSV's where no "
+            "STUDY is given."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -71,7 +79,7 @@ def run(
     """Run a study: which configuration learns in the fewest epochs?
 
     Continues a study of the same name where it stopped; more trials, replicates or epochs extend
-    it.
+    it. A CSV takes the place of the study's task; without a STUDY it lends its name too.
     """
     from studies.study import read_study
 
@@ -85,34 +93,48 @@ def run(
         "task.csv": csv,
         "task.label": label,
         "task.timesteps": timesteps,
-        "name": name if name is not None or csv is None else csv.stem,
+        "name": _name_of(csv) if csv and not study and name is None else name,
     }
     changes = dict(setting(text) for text in settings or [])
     changes |= {key: value for key, value in options.items() if value is not None}
-    asked = read_study(study).changed(changes)
+    asked = read_study(study or DEFAULT_STUDY).changed(changes)
     page = None if no_report else writable(report or file_for(asked.name, ".html"), "--report")
-    _say_what_was_read(asked)
-    outcome = _search(asked, storage)
+    outcome = _search(asked, _data(asked), storage)
     _end(outcome, storage, page, as_json)
 
 
-def _say_what_was_read(study: "Study") -> None:
-    """For a CSV: what was taken for features, steps and label, before anything trains."""
+def _name_of(csv: Path) -> str:
+    """The name that a study has from its CSV; BadInput where that cannot be a name."""
+    from studies.problems import quoted
+    from studies.study import name_problems
+
+    if name_problems(csv.stem):
+        raise BadInput(
+            f"--csv {csv}: its study would be called {quoted(csv.stem)}, which cannot be a name; "
+            "give it another: --name NAME"
+        )
+    return csv.stem
+
+
+def _data(study: "Study") -> "Task":
+    """The study's data; of a CSV it says what was taken for what, before anything trains."""
     from studies.study import CsvTask
 
-    if isinstance(study.task, CsvTask):
-        _, reading = study.task.read()
-        for sentence in reading.sentences():
-            typer.echo(sentence, err=True)
+    if not isinstance(study.task, CsvTask):
+        return study.load_task()
+    task, reading = study.task.read()
+    for sentence in (*reading.sentences(), f"The study is called {study.name}"):
+        typer.echo(f"{sentence}.", err=True)
+    return task
 
 
-def _search(study: "Study", storage: str) -> "SearchOutcome":
+def _search(study: "Study", task: "Task", storage: str) -> "SearchOutcome":
     from sweep.cli.progress import shown_progress
     from sweep.search import run_study
 
     try:
         with shown_progress() as show, _twice_interruptible():
-            return run_study(study, storage, on_progress=show)
+            return run_study(study, storage, task=task, on_progress=show)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "interrupted; the finished runs are kept, and the same command goes on from there"

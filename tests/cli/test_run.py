@@ -72,17 +72,64 @@ def test_a_name_that_another_study_has_is_refused_with_the_difference(
     assert "--name" in result.stderr
 
 
-def test_a_csv_needs_no_study_file_and_says_what_was_read(
-    empty: Path, sweep: Any, untrained: None
-) -> None:
+@pytest.fixture
+def data(empty: Path) -> Path:
+    """A CSV of 40 records in the working directory."""
     rows = [f"{n % 2},{n * 7 % 10},{n * 3 % 10},{n % 2}" for n in range(40)]
-    (empty / "my data.csv").write_text("a,b,c,target\n" + "\n".join(rows) + "\n")
+    file = empty / "my data.csv"
+    file.write_text("a,b,c,target\n" + "\n".join(rows) + "\n")
+    return file
+
+
+def test_a_csv_needs_no_study_file_and_says_what_was_read(
+    data: Path, sweep: Any, untrained: None
+) -> None:
     result = sweep("run", "--csv", "my data.csv", "--trials", "2", "--replicates", "2")
     assert result.exit_code == 0
-    assert "target" in result.stderr
-    assert "3" in result.stderr
-    assert (empty / "my-data.html").exists()
+    assert (
+        "my data.csv: 40 records; features a, b, c as 3 timesteps of 1 feature; label target: "
+        "0 (20), 1 (20).\nThe study is called my data.\n" in result.stderr
+    )
+    assert (data.parent / "my-data.html").exists()
     assert "my data" in sweep("list").stdout
+
+
+def test_a_csv_with_a_study_file_leaves_the_study_its_name(
+    data: Path, sweep: Any, untrained: None
+) -> None:
+    result = sweep("run", "small.toml", "--csv", "my data.csv", "--trials", "2", "--json")
+    assert json.loads(result.stdout)["study"] == "small"
+    assert "The study is called small.\n" in result.stderr
+    named = sweep("run", "--csv", "my data.csv", "--name", "mine", "--trials", "2", "--json")
+    assert json.loads(named.stdout)["study"] == "mine"
+
+
+def test_a_csv_is_read_once(
+    data: Path, sweep: Any, untrained: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from studies import tables
+
+    read: list[str] = []
+    original = tables.read_csv_task
+
+    def counting(path: str, **more: Any) -> Any:
+        read.append(path)
+        return original(path, **more)
+
+    monkeypatch.setattr(tables, "read_csv_task", counting)
+    assert sweep("run", "--csv", "my data.csv", "--trials", "2").exit_code == 0
+    assert read == [str(data)]
+
+
+def test_a_csv_whose_name_cannot_be_a_study_s_is_refused_with_the_way_out(
+    data: Path, sweep: Any, untrained: None
+) -> None:
+    data.rename(data.parent / ".x.csv")
+    result = sweep("run", "--csv", ".x.csv", "--trials", "2")
+    assert result.exit_code == 2
+    assert '--csv .x.csv: its study would be called ".x"' in result.stderr
+    assert "--name NAME" in result.stderr
+    assert sweep("run", "--csv", ".x.csv", "--trials", "2", "--name", "x").exit_code == 0
 
 
 @pytest.mark.parametrize(
