@@ -4,15 +4,18 @@
 the plateaus of all runs are found in one pass over their curves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from studies.run import Configuration, FinishedRun, flops_per_record, parameters
 from studies.study import Study
 from sweep.analysis.plateau import Plateaus, plateaus_of
 from sweep.analysis.survival import Summary, as_json, summarise
+from sweep.values import objective_values
 
 if TYPE_CHECKING:
     from storage.database import Database
@@ -35,7 +38,11 @@ class TriedConfiguration:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One configuration tried: its replicates in the order of their seeds, and what they say."""
+    """One configuration tried: its replicates in the order of their seeds, and what they say.
+
+    `values` are what the search minimises, in the order of the study's objectives; `epoch_flops`
+    the training FLOPs of an epoch.
+    """
 
     number: int
     params: dict[str, Any]
@@ -43,6 +50,8 @@ class TrialResult:
     runs: tuple[FinishedRun, ...]
     plateaus: Plateaus
     summary: Summary
+    values: tuple[float, ...]
+    epoch_flops: int
     enqueued: bool
 
 
@@ -131,6 +140,13 @@ def trial_results(
         own = plateaus[start : start + len(trial.runs)]
         start += len(trial.runs)
         record = flops_per_record(configuration, task.timesteps, task.features, outputs)
+        epoch_flops = task.records * record
+        summary = summarise(
+            trial.runs,
+            own,
+            parameters=parameters(configuration, task.features, outputs),
+            epoch_flops=epoch_flops,
+        )
         results.append(
             TrialResult(
                 number=trial.number,
@@ -138,28 +154,61 @@ def trial_results(
                 configuration=configuration,
                 runs=tuple(trial.runs),
                 plateaus=own,
-                summary=summarise(
-                    trial.runs,
-                    own,
-                    parameters=parameters(configuration, task.features, outputs),
-                    epoch_flops=task.records * record,
+                summary=summary,
+                values=objective_values(
+                    study.search.objectives,
+                    summary,
+                    configuration,
+                    records=task.records,
+                    flops=epoch_flops,
                 ),
+                epoch_flops=epoch_flops,
                 enqueued=trial.enqueued,
             )
         )
     return results
 
 
-def ranking(result: StudyResult) -> list[TrialResult]:
-    """The trials of a study, those that learn in the fewest epochs first.
+def ranking(result: StudyResult, front: Collection[int] | None = None) -> list[TrialResult]:
+    """The trials of a study, the most efficient by its first objective first (see `efficiency`).
 
-    By what a search for epochs minimises: PAR2, and among trials that no replicate solved the final
-    loss. Among equals the one with fewer parameters comes first, then the earlier one.
+    Of several objectives, the trials on their Pareto front come before all others; `front` is that
+    front where it is known already.
     """
-    return sorted(
-        result.trials,
-        key=lambda trial: (trial.summary.objective, trial.summary.parameters, trial.number),
-    )
+    front = pareto_front(result) if front is None else front
+    return sorted(result.trials, key=lambda trial: (trial.number not in front, efficiency(trial)))
+
+
+def efficiency(trial: TrialResult) -> tuple[float, ...]:
+    """What orders the trials of a study; the smallest is the most efficient.
+
+    By the study's first objective. What no replicate solved comes last, however small or cheap it
+    is, and is ordered by its final loss. Among equals the one of fewer epochs (PAR2), then the one
+    with fewer parameters comes first, then the earlier one.
+    """
+    summary = trial.summary
+    first = trial.values[0] if summary.solved else summary.objective
+    return (not summary.solved, first, summary.objective, summary.parameters, trial.number)
+
+
+def pareto_front(result: StudyResult) -> frozenset[int]:
+    """The numbers of the trials that no other dominates: at most as large in all objectives and
+    smaller in one.
+
+    Only of trials that a replicate solved: what never learns is no bargain at any price. Empty for
+    a study of a single objective.
+    """
+    solved = [trial for trial in result.trials if trial.summary.solved]
+    if not solved or len(solved[0].values) < 2:
+        return frozenset()
+    values = np.array([trial.values for trial in solved])
+    front: list[int] = []
+    for place in np.lexsort(values.T[::-1]):
+        here = values[front]
+        beaten = np.all(here <= values[place], axis=1) & np.any(here < values[place], axis=1)
+        if not beaten.any():
+            front.append(int(place))
+    return frozenset(solved[place].number for place in front)
 
 
 def configuration_json(trial: TrialResult) -> dict[str, Any]:

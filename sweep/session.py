@@ -17,9 +17,8 @@ from typing import Protocol
 from studies.run import Configuration, FinishedRun, Run
 from studies.study import Study
 from studies.tasks import Task
-from sweep.results import TrialResult, TriedConfiguration, trial_results
+from sweep.results import TrialResult, TriedConfiguration, efficiency, trial_results
 from sweep.sampling import GENERATION, Asked, total_trials
-from sweep.values import values_of
 
 Train = Callable[[Iterable[Run | None], Task], Iterator[FinishedRun]]
 """`sweep.engine.train`, or what takes its place."""
@@ -46,8 +45,9 @@ class Source(Protocol):
 @dataclass(frozen=True)
 class Progress:
     """Where a study is. `runs_done` counts the replicates of all its trials, found or trained;
-    `solved` those of them that solved the task; `best` is the trial of least objective value.
-    `runs_per_second` and `seconds_left` are of the call at hand; the latter is None at first.
+    `solved` those of them that solved the task; `best` is the most efficient trial by the first
+    objective. `runs_per_second` and `seconds_left` are of the call at hand; the latter is None at
+    first.
     """
 
     stage: str
@@ -218,7 +218,7 @@ class Session:
         result = trial_results(self.study, self.task, [tried])[0]
         del self.open[result.number]
         self.done[result.number] = result
-        self.source.tell(result.number, values_of(self.study, self.task, result))
+        self.source.tell(result.number, result.values)
         self.watch.add(result)
 
     def _save(self) -> None:
@@ -281,7 +281,7 @@ class Watch:
 
     def add(self, result: TrialResult) -> None:
         self.trials += 1
-        if self.best is None or result.summary.objective < self.best.summary.objective:
+        if self.best is None or efficiency(result) < efficiency(self.best):
             self.best = result
 
     def finish(self, results: Sequence[TrialResult]) -> None:

@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from studies.run import Configuration, FinishedRun, flops_per_record, updates_per_epoch
-from studies.study import Study
-from studies.tasks import Task
+from studies.run import Configuration, FinishedRun, updates_per_epoch
 from sweep.analysis.survival import Summary
-from sweep.results import TrialResult
 
 MOST_STEPS = 20
 """Intermediate values of a trial. Each costs Optuna a statement, and the dashboard reads all."""
@@ -79,21 +76,3 @@ def mean_loss(runs: Sequence[FinishedRun], steps: int = MOST_STEPS) -> dict[int,
     mean = total / len(runs)
     epochs = np.unique(np.linspace(1, last, min(last, steps)).round().astype(int))
     return {int(e): float(mean[e - 1]) for e in epochs if np.isfinite(mean[e - 1])}
-
-
-def values_of(study: Study, task: Task, result: TrialResult) -> tuple[float, ...]:
-    """The values of a trial, in the order of the study's objectives."""
-    return objective_values(
-        study.search.objectives,
-        result.summary,
-        result.configuration,
-        records=task.records,
-        flops=epoch_flops(result.configuration, task),
-    )
-
-
-def epoch_flops(configuration: Configuration, task: Task) -> int:
-    """Training FLOPs of one epoch."""
-    return task.records * flops_per_record(
-        configuration, task.timesteps, task.features, len(task.classes)
-    )

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import storage.runs
 from storage.database import Database, StorageFailure, open_database
@@ -31,6 +33,7 @@ from sweep.results import (
     TriedConfiguration,
     build_results,
     configuration_json,
+    pareto_front,
     ranking,
     read_results,
 )
@@ -105,10 +108,10 @@ FAST_AND_SMALL = tried(3, {"layers": 1, "units": 8}, (3, 8), (4, 9), (5, 10))
 TRIED = [QUESTION, FAST, HOPELESS, FAST_AND_SMALL]
 
 
-def results(*trials: TriedConfiguration):
+def results(*trials: TriedConfiguration, objective: str | list[str] = "epochs"):
     return build_results(
         name="hello",
-        study=STUDY,
+        study=STUDY.changed({"search.objective": objective}),
         task=TASK,
         tried=trials,
         created=MOMENT,
@@ -158,6 +161,58 @@ class TestTheRanking:
         worse = tried(0, {"layers": 4, "units": 4}, *[(None, None)] * 3)
         better = tried(1, {"layers": 4, "units": 4}, *[(50, None)] * 3)
         assert [trial.number for trial in ranking(results(worse, better))] == [1, 0]
+
+    @pytest.mark.parametrize(
+        ("objective", "order"),
+        [("parameters", [0, 1]), ("flops", [0, 1]), ("epochs", [1, 0]), ("updates", [1, 0])],
+    )
+    def test_is_by_the_studys_own_objective(self, objective: str, order: list[int]):
+        small = tried(0, {"layers": 2, "units": 8}, (13, 18), (12, 22), (14, 19))
+        quick = tried(1, {"layers": 1, "units": 32}, (3, 8), (4, 9), (5, 10))
+        found = results(small, quick, objective=[objective])
+        assert [trial.number for trial in ranking(found)] == order
+
+    @pytest.mark.parametrize("objective", ["parameters", "flops", "updates"])
+    def test_puts_what_never_learns_last_however_small_and_cheap_it_is(self, objective: str):
+        tiny = tried(0, {"layers": 1, "units": 4}, *[(None, None)] * 3)
+        slow = tried(1, {"layers": 4, "units": 32}, *[(90, 99)] * 3)
+        found = results(tiny, slow, objective=[objective])
+        if objective != "updates":
+            assert found.trials[0].values[0] < found.trials[1].values[0]
+        assert [trial.number for trial in ranking(found)] == [1, 0]
+
+    def test_puts_the_pareto_front_of_several_objectives_first(self):
+        quick = tried(0, {"layers": 1, "units": 32}, *[(3, 8)] * 3)
+        beaten = tried(1, {"layers": 2, "units": 32}, *[(3, 9)] * 3)
+        small = tried(2, {"layers": 1, "units": 4}, *[(3, 90)] * 3)
+        never = tried(3, {"layers": 1, "units": 4}, *[(None, None)] * 3)
+        found = results(quick, beaten, small, never, objective=["epochs", "parameters"])
+        assert pareto_front(found) == {0, 2}
+        assert [trial.number for trial in ranking(found)] == [0, 2, 1, 3]
+
+    @given(
+        st.lists(st.tuples(st.integers(1, 6), st.integers(4, 9), st.booleans()), max_size=20),
+    )
+    def test_the_front_is_what_no_other_solved_trial_dominates(self, asked):
+        trials = [
+            tried(number, {"layers": 1, "units": units}, *[(2, 2 * speed) if ok else (2, None)] * 3)
+            for number, (speed, units, ok) in enumerate(asked)
+        ]
+        found = results(*trials, objective=["epochs", "parameters"])
+        solved = [trial for trial in found.trials if trial.summary.solved]
+
+        def beats(a, b):
+            return all(x <= y for x, y in zip(a, b, strict=True)) and a != b
+
+        expected = {
+            trial.number
+            for trial in solved
+            if not any(beats(other.values, trial.values) for other in solved)
+        }
+        assert pareto_front(found) == expected
+
+    def test_of_a_single_objective_has_no_front(self):
+        assert pareto_front(results(*TRIED)) == frozenset()
 
 
 class TestJson:

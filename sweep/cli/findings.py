@@ -14,6 +14,7 @@ from rich.table import Table
 
 from sweep.cli.screens import table
 from sweep.report.drawing import interval
+from sweep.report.measure import ranked_by
 from sweep.report.rows import Row, number, ranked
 from sweep.results import StudyResult, TrialResult
 
@@ -72,10 +73,11 @@ def trial_sentence(result: StudyResult, trial: TrialResult) -> str:
     identity = trial.configuration.identity()
     settings = ", ".join(f"{name} {_value(value)}" for name, value in identity.items())
     solved = f"solved by {row.solved} of {row.replicates} replicates"
+    by = ranked_by(result.study.search.objectives)
     if row.median is not None:
         solved += f", median {_epochs(row)} epochs"
     return (
-        f"{result.name}, trial {trial.number}, place {row.place} of {len(result.trials)}: "
+        f"{result.name}, trial {trial.number}, place {row.place} of {len(result.trials)} {by}: "
         f"{solved}, PAR2 {number(row.par2)}.\n{settings}; {trial.summary.parameters} parameters."
     )
 
@@ -179,15 +181,7 @@ def percent_text(share: float) -> str:
 
 def answer_sentences(result: StudyResult, rows: Sequence[Row]) -> list[str]:
     """The study's answer, as its report gives it."""
-    from sweep.report.rows import objective_names
     from sweep.report.sentences import answer
 
-    training = result.study.training
-    return answer(rows, training.epochs, percent_text(training.target), objective_names(result))
-
-
-def in_order(result: StudyResult) -> list[TrialResult]:
-    """The trials in the order of the tables and of the report, so that documents name the same
-    best."""
-    trials = {trial.number: trial for trial in result.trials}
-    return [trials[row.number] for row in ranked(result)]
+    training, objectives = result.study.training, result.study.search.objectives
+    return answer(rows, training.epochs, percent_text(training.target), objectives)

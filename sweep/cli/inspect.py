@@ -154,8 +154,7 @@ def _line_document(line: "StudyLine") -> dict[str, Any]:
 
 
 def _study_document(result: "StudyResult") -> dict[str, Any]:
-    from sweep.cli.findings import in_order
-    from sweep.results import configuration_json
+    from sweep.results import configuration_json, ranking
 
     runs = [run for trial in result.trials for run in trial.runs]
     return {
@@ -167,7 +166,7 @@ def _study_document(result: "StudyResult") -> dict[str, Any]:
         "solved_runs": sum(run.ended == "solved" for run in runs),
         "created": result.created,
         "updated": result.updated,
-        "configurations": [configuration_json(trial) for trial in in_order(result)],
+        "configurations": [configuration_json(trial) for trial in ranking(result)],
     }
 
 

@@ -184,11 +184,10 @@ def _end(outcome: "SearchOutcome", storage: str, page: Path | None, as_json: boo
 
 def _document(outcome: "SearchOutcome", page: Path | None) -> dict[str, Any]:
     """The outcome under the keys that programs read; they stay as they are."""
-    from sweep.cli.findings import in_order
-    from sweep.results import configuration_json
+    from sweep.results import configuration_json, ranking
 
     result = outcome.result
-    ranked = in_order(result)
+    ranked = ranking(result)
     runs = [run for trial in result.trials for run in trial.runs]
     return {
         "study": result.name,

@@ -1,6 +1,5 @@
 """The smaller figures: where the time goes, when runs solved the task, several objectives."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -164,16 +163,16 @@ def solved_by(rows: Sequence[Row], name: str, budget: int, target: str) -> Figur
 
 def objectives(rows: Sequence[Row], names: Sequence[str]) -> Figure:
     """The first two objectives against each other, with the Pareto front as a staircase."""
-    here = [row for row in rows if None not in row.objectives[:2]]
-    front = sorted((r for r in here if r.front), key=lambda r: _pair(r))
-    others = [row for row in thinned(here) if not row.front]
+    front = sorted((row for row in rows if row.front), key=lambda row: row.objectives[:2])
+    others = [row for row in thinned(rows) if not row.front and row.solved]
+    unsolved = [row for row in thinned(rows) if not row.solved]
 
     def points(name: str, some: list[Row], more: Figure) -> Figure:
         return {
             "type": "scatter",
             "name": name,
-            "x": [_pair(row)[0] for row in some],
-            "y": [_pair(row)[1] for row in some],
+            "x": [row.objectives[0] for row in some],
+            "y": [row.objectives[1] for row in some],
             "text": [hover(row) for row in some],
             "hovertemplate": "%{text}<extra></extra>",
         } | more
@@ -187,11 +186,13 @@ def objectives(rows: Sequence[Row], names: Sequence[str]) -> Figure:
         return layout
 
     grey = {"size": 8, "color": QUIET[0], "opacity": 0.6}
+    cross = {"symbol": "x-thin", "size": 8, "line": {"width": 1.2, "color": QUIET[0]}}
     best = {"size": 10, "color": PALETTE[0][0]}
     stairs = {"shape": "hv", "width": 1.6, "color": PALETTE[0][0]}
     return {
         "data": [
-            points("beaten in both", others, {"mode": "markers", "marker": grey}),
+            points("beaten", others, {"mode": "markers", "marker": grey}),
+            points("solved by none (censored)", unsolved, {"mode": "markers", "marker": cross}),
             points(
                 "Pareto front",
                 front,
@@ -202,8 +203,8 @@ def objectives(rows: Sequence[Row], names: Sequence[str]) -> Figure:
             "height": 460,
             "margin": {"l": 70, "r": 12, "t": 40, "b": 56},
             "hovermode": "closest",
-            "xaxis": scaled(names[0], [_pair(row)[0] for row in here]),
-            "yaxis": scaled(names[1], [_pair(row)[1] for row in here]),
+            "xaxis": scaled(names[0], [row.objectives[0] for row in rows]),
+            "yaxis": scaled(names[1], [row.objectives[1] for row in rows]),
             "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
         },
     }
@@ -211,12 +212,7 @@ def objectives(rows: Sequence[Row], names: Sequence[str]) -> Figure:
 
 OBJECTIVE_TITLES = {
     "epochs": "epochs to target (PAR2)",
-    "updates": "optimizer updates to target",
-    "flops": "training FLOPs",
+    "updates": "optimizer updates to target (PAR2)",
+    "flops": "training FLOPs to target (PAR2)",
     "parameters": "parameters",
 }
-
-
-def _pair(row: Row) -> tuple[float, float]:
-    first, second = row.objectives[0], row.objectives[1]
-    return (math.nan if first is None else first, math.nan if second is None else second)

@@ -13,11 +13,12 @@ from typing import Any
 from sweep.analysis.plateau import chance_band
 from sweep.report import sentences
 from sweep.report.drawing import percent
+from sweep.report.measure import ranked_by
 from sweep.report.rows import Row, count, number, words
 from sweep.results import StudyResult
 
 
-def definitions(target: str, budget: int) -> list[dict[str, str]]:
+def definitions(target: str, budget: int, goals: Sequence[str]) -> list[dict[str, str]]:
     """What the page's words mean, a sentence each."""
     meanings = {
         "solved": f"The training accuracy that Keras’s fit would report for an epoch (the mean "
@@ -37,8 +38,10 @@ def definitions(target: str, budget: int) -> list[dict[str, str]]:
         "chance alone would leave in one of 10,000 epochs.",
         "transition": "The epochs from the escape to the target.",
         "PAR2": "The mean epochs to the target over the replicates, a run that did not solve the "
-        "task counted as twice the budget. The table is in its order; where no replicate solved "
-        "the task, in the order of the final loss.",
+        "task counted as twice the budget. In optimizer updates or training FLOPs it is that mean "
+        "times what an epoch costs. This study’s configurations are in order "
+        f"{ranked_by(goals)}; those that no replicate solved come last, in the order of their "
+        "final loss.",
         "ERT": "Expected running time: all epochs that the replicates spent, divided by the number "
         "that solved the task. What solving it once costs if failed runs are repeated.",
         "FLOPs": "Floating point operations of training for as many epochs as ERT says, computed "

@@ -20,7 +20,8 @@ from studies.errors import BadInput
 from sweep.analysis.plateau import chance_band
 from sweep.report import curves, figures, landscape, method, sentences, table
 from sweep.report.drawing import DASHES, MOST_POINTS, PALETTE, Figure, colours, percent
-from sweep.report.rows import Row, count, number, objective_names, ranked, searched, words
+from sweep.report.measure import Measure, first, ranked_by
+from sweep.report.rows import Row, count, number, ranked, searched, words
 from sweep.results import StudyResult
 
 CURVE_BUDGET = 160_000
@@ -75,14 +76,14 @@ def context(result: StudyResult, made: datetime) -> dict[str, Any]:
     """Everything that the template shows, as plain values."""
     rows = ranked(result)
     names = searched(result.trials)
-    goals = objective_names(result)
+    goals = result.study.search.objectives
     budget, target = _budget(result), percent(result.study.training.target)
     drawings: dict[str, list[Figure]] = {}
 
     chosen = chosen_rows(rows)
     kept = curve_rows(rows, chosen)
     shown = _learning(result, rows, chosen, kept, target) if rows else None
-    landscapes = _landscapes(result, rows, target, drawings) if len(rows) > 1 else []
+    landscapes = _landscapes(result, rows, target, first(goals), drawings) if len(rows) > 1 else []
     others = _figures(rows, names, goals, budget, target, drawings) if rows else []
     listing = table.listing(rows, names, goals, target) if rows else None
     sections = [
@@ -107,7 +108,7 @@ def context(result: StudyResult, made: datetime) -> dict[str, Any]:
         "meta": _meta(result, rows),
         "sections": [{"id": key, "title": title} for key, title in sections],
         "answer": sentences.answer(rows, budget, target, goals),
-        "tiles": _tiles(rows, target),
+        "tiles": _tiles(rows, target, first(goals)),
         "measures": table.measures(rows, target),
         "measures_note": table.MEASURES_NOTE,
         "target": target,
@@ -117,7 +118,7 @@ def context(result: StudyResult, made: datetime) -> dict[str, Any]:
         "landscape_caption": _landscape_caption(rows),
         "figures": others,
         "table": listing,
-        "definitions": method.definitions(target, budget),
+        "definitions": method.definitions(target, budget, goals),
         "facts": method.facts(result, rows, goals),
         "repeat": method.repeat(result),
         **method.study_file(result),
@@ -222,7 +223,11 @@ def _option(row: Row) -> str:
 
 
 def _landscapes(
-    result: StudyResult, rows: Sequence[Row], target: str, drawings: dict[str, list[Figure]]
+    result: StudyResult,
+    rows: Sequence[Row],
+    target: str,
+    measure: Measure,
+    drawings: dict[str, list[Figure]],
 ) -> list[dict[str, Any]]:
     """One figure for the most telling pair of settings, one for the others by choice."""
     chosen = landscape.pairs(searched(result.trials))
@@ -236,7 +241,7 @@ def _landscapes(
         variants = [
             {
                 "title": f"{words(y).capitalize()} × {words(x)}",
-                "finding": sentences.landscape_finding(rows, x, y, target),
+                "finding": sentences.landscape_finding(rows, x, y, target, measure),
             }
             for x, y in group
         ]
@@ -318,7 +323,9 @@ def _figures(
     drawn = figures.time_spent(bars, budget, target)
     drawn |= {"finding": sentences.time_finding(bars), "title": "time"}
     own = ", and those that the study file gave" if bars[-1].place > MOST_BARS else ""
-    which = f"The {min(len(bars), MOST_BARS)} best by PAR2{own}. " if len(bars) > 1 else ""
+    which = (
+        f"The {min(len(bars), MOST_BARS)} best {ranked_by(goals)}{own}. " if len(bars) > 1 else ""
+    )
     caption = (
         f"{which}Bars are medians over the replicates; the second begins with the escape epoch. "
         "Medians of parts need not add up to the median of the whole, which is the diamond."
@@ -343,14 +350,14 @@ def _figures(
     return shown
 
 
-def _tiles(rows: Sequence[Row], target: str) -> list[dict[str, str]]:
+def _tiles(rows: Sequence[Row], target: str, measure: Measure) -> list[dict[str, str]]:
     if not rows:
         return []
     best, given = rows[0], next((row for row in rows if row.enqueued), None)
     runs, solved = sum(row.replicates for row in rows), sum(row.solved for row in rows)
     tiles: list[dict[str, str]] = []
     if best.median is not None:
-        name = f"trial {best.number}" + (", the most efficient by PAR2" if len(rows) > 1 else "")
+        name = f"trial {best.number}" + (f", the best {measure.by}" if len(rows) > 1 else "")
         tiles.append(_tile(f"Median epochs to {target}", number(best.median), "epochs", name))
         if best.plateau is not None:
             note = "median epochs at chance"

@@ -11,19 +11,20 @@ from typing import Any
 import numpy as np
 
 from studies.run import FinishedRun, updates_per_epoch
-from sweep.results import StudyResult, TrialResult, ranking
+from sweep.results import StudyResult, TrialResult, pareto_front, ranking
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
     """One configuration tried.
 
-    `place` counts from 1, the most efficient by PAR2 first. `settings` are the searched settings
-    that this trial has, by name. The numbers are those of `sweep.analysis.survival.Summary`:
-    `median` with `low` and `high` are epochs to target, `escape`, `plateau` and `transition`
+    `place` counts from 1, the most efficient first (`sweep.results.ranking`). `settings` are the
+    searched settings that this trial has, by name. The numbers are those of
+    `sweep.analysis.survival.Summary`: `median` with `low` and `high` are epochs to target, `escape`, `plateau` and `transition`
     medians as well, and one that does not exist is None. `final_accuracy` is the mean over
-    replicates. `objectives` are what the search minimised, and `front` says whether no other trial
-    is as good in all of them and better in one.
+    replicates. `per_epoch` is what an epoch costs, in epochs, optimizer updates and training FLOPs.
+    `objectives` are what the search minimised, and `front` says whether the trial is on their
+    Pareto front (see `sweep.results.pareto_front`).
     """
 
     place: int
@@ -47,7 +48,8 @@ class Row:
     parameters: int
     flops: float | None
     final_accuracy: float
-    objectives: tuple[float | None, ...]
+    per_epoch: dict[str, float]
+    objectives: tuple[float, ...]
     front: bool
     runs: tuple[FinishedRun, ...]
 
@@ -66,14 +68,11 @@ def ranked(result: StudyResult) -> list[Row]:
     The order is that of `sweep.results.ranking`.
     """
     names = searched(result.trials)
-    trials = ranking(result)
-    objectives = [_objectives(result, trial) for trial in trials]
-    front = pareto_front(objectives)
+    front = pareto_front(result)
     rows: list[Row] = []
-    for place, (trial, values, best) in enumerate(
-        zip(trials, objectives, front, strict=True), start=1
-    ):
+    for place, trial in enumerate(ranking(result, front), start=1):
         summary = trial.summary
+        updates = updates_per_epoch(trial.configuration, result.task.records)
         settings = {name: trial.params[name] for name in names if name in trial.params}
         rows.append(
             Row(
@@ -98,8 +97,9 @@ def ranked(result: StudyResult) -> list[Row]:
                 parameters=summary.parameters,
                 flops=summary.flops,
                 final_accuracy=_final_accuracy(trial.runs),
-                objectives=values,
-                front=best,
+                per_epoch={"epochs": 1, "updates": updates, "flops": trial.epoch_flops},
+                objectives=trial.values,
+                front=trial.number in front,
                 runs=trial.runs,
             )
         )
@@ -111,34 +111,6 @@ def searched(trials: Sequence[TrialResult]) -> list[str]:
     found = dict.fromkeys(name for trial in trials for name in trial.params)
     first = ["cell", "layers", "units", "optimizer", "learning_rate"]
     return [n for n in first if n in found] + [n for n in found if n not in first]
-
-
-def objective_names(result: StudyResult) -> tuple[str, ...]:
-    """What the search minimises, one name or several."""
-    objective = result.study.search.objective
-    return (objective,) if isinstance(objective, str) else tuple(objective)
-
-
-def pareto_front(points: Sequence[tuple[float | None, ...]]) -> list[bool]:
-    """Which points no other point dominates: is at most as large in all and smaller in one.
-
-    A point with a number that does not exist is never on the front.
-    """
-    kept = [i for i, point in enumerate(points) if None not in point]
-    result = [False] * len(points)
-    if not kept:
-        return result
-    values = np.array([points[i] for i in kept], dtype=float)
-    order = np.lexsort(values.T[::-1])
-    front: list[int] = []
-    for i in order:
-        here = values[front]
-        beaten = np.all(here <= values[i], axis=1) & np.any(here < values[i], axis=1)
-        if not beaten.any():
-            front.append(int(i))
-    for i in front:
-        result[kept[i]] = True
-    return result
 
 
 def words(name: str) -> str:
@@ -206,15 +178,3 @@ def describe(settings: dict[str, Any]) -> str:
 def _final_accuracy(runs: Sequence[FinishedRun]) -> float:
     """The mean accuracy of the last epochs; a number that does not exist counts as 0."""
     return sum(float(np.nan_to_num(run.curve("accuracy")[-1])) for run in runs) / len(runs)
-
-
-def _objectives(result: StudyResult, trial: TrialResult) -> tuple[float | None, ...]:
-    summary = trial.summary
-    updates = updates_per_epoch(trial.configuration, result.task.records)
-    values: dict[str, float | None] = {
-        "epochs": summary.par2,
-        "updates": summary.par2 * updates,
-        "flops": summary.flops,
-        "parameters": summary.parameters,
-    }
-    return tuple(values.get(name) for name in objective_names(result))

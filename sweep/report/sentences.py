@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sweep.report.drawing import interval, percent
+from sweep.report.measure import MEASURES, Measure, first, ranked_by
 from sweep.report.rows import Row, count, describe, number, words
 
 
@@ -48,20 +49,24 @@ def _waited(row: Row) -> str:
 def answer(rows: Sequence[Row], budget: int, target: str, objectives: Sequence[str]) -> list[str]:
     """The study's answer in a few paragraphs; the first is a sentence, the answer itself.
 
-    `target` is how the text calls the target accuracy ("100 %"); `rows` are ranked.
+    `target` is how the text calls the target accuracy ("100 %"); `rows` are ranked by the first of
+    the `objectives`.
     """
+    measure = first(objectives)
     if not rows:
         return ["No trial of this study has finished yet, so there is no answer so far."]
     if not any(row.solved for row in rows):
-        return _nothing_solved(rows, budget, target)
+        return _nothing_solved(rows, budget, target, ranked_by(objectives))
     if len(rows) == 1:
         return _one_trial(rows[0], budget, target)
     best = rows[0]
-    more = [_of_the_winner(best, target), _ties(rows)]
-    paragraphs = [_winner(rows, budget, target), " ".join(text for text in more if text)]
-    paragraphs += [own_place(row, len(rows), target) for row in rows[1:] if row.enqueued][:3]
+    more = [_of_the_winner(best, target), _ties(rows, measure)]
+    lead = _winner(rows, budget, target) if measure.in_epochs else _cheapest(rows, measure, target)
+    paragraphs = [lead, " ".join(text for text in more if text)]
     if len(objectives) > 1:
-        paragraphs.append(_front(rows, objectives))
+        paragraphs.insert(1, _front(rows, objectives))
+    by = ranked_by(objectives)
+    paragraphs += [own_place(row, len(rows), target, by) for row in rows[1:] if row.enqueued][:3]
     return [text for text in paragraphs if text]
 
 
@@ -75,29 +80,46 @@ def _of_the_winner(best: Row, target: str) -> str:
     return text + "."
 
 
-def _ties(rows: Sequence[Row]) -> str:
-    best, close = rows[0], indistinguishable(rows)
+def _ties(rows: Sequence[Row], measure: Measure) -> str:
+    best, close = rows[0], indistinguishable(rows, measure)
     if not close:
         return ""
+    what = "" if measure.in_epochs else f" in {words(measure.name)}"
     overlap = "its interval overlaps" if close == 1 else "their intervals overlap"
     few = "is" if best.replicates == 1 else "are"
     return (
-        f"By the median, {plural(close, 'other configuration')} cannot be told apart from it: "
-        f"{overlap} the winner’s, and {plural(best.replicates, 'replicate')} each {few} too few to "
-        "part them."
+        f"By the median, {plural(close, 'other configuration')} cannot be told apart from it{what}:"
+        f" {overlap} the winner’s, and {plural(best.replicates, 'replicate')} each {few} too few "
+        "to part them."
     )
 
 
 def _front(rows: Sequence[Row], objectives: Sequence[str]) -> str:
     front = sum(row.front for row in rows)
+    names = listed([words(name) for name in objectives])
+    ends = [
+        f"{MEASURES[name].text(MEASURES[name].value(row))} {words(name)}: trial {row.number} "
+        f"({row.label})"
+        for name, row in _ends(rows, objectives)
+    ]
     return (
         f"{plural(front, 'configuration')} of {count(len(rows))} {'is' if front == 1 else 'are'} "
-        f"on the Pareto front of {listed([words(name) for name in objectives])}: no other is as "
-        "good in every objective and better in one."
+        f"on the Pareto front of {names}: no other that was solved is as good in every objective "
+        f"and better in one. Its ends: {'; '.join(ends)}."
     )
 
 
-def _nothing_solved(rows: Sequence[Row], budget: int, target: str) -> list[str]:
+def _ends(rows: Sequence[Row], objectives: Sequence[str]) -> list[tuple[str, Row]]:
+    """Of each objective, the configuration on the front that has the least of it."""
+    front = [row for row in rows if row.front]
+    return [
+        (name, min(front, key=lambda row: row.objectives[place]))
+        for place, name in enumerate(objectives)
+        if front
+    ]
+
+
+def _nothing_solved(rows: Sequence[Row], budget: int, target: str, by: str) -> list[str]:
     runs, diverged = sum(row.replicates for row in rows), sum(row.diverged for row in rows)
     where = (
         "the one configuration tried" if len(rows) == 1 else f"{count(len(rows))} configurations"
@@ -124,7 +146,11 @@ def _nothing_solved(rows: Sequence[Row], budget: int, target: str) -> list[str]:
         f"None of the {plural(runs, 'run')} of {where} reached {target} within the budget of "
         f"{plural(budget, 'epoch')}, so no configuration can be called efficient.",
         " ".join(sentences),
-        *[own_place(row, len(rows), target) for row in rows if row.enqueued and len(rows) > 1][:2],
+        *[
+            own_place(row, len(rows), target, "by the final loss")
+            for row in rows
+            if row.enqueued and len(rows) > 1
+        ][:2],
     ]
 
 
@@ -154,11 +180,13 @@ def _winner(rows: Sequence[Row], budget: int, target: str) -> str:
     lead = f"Of {count(len(rows))} configurations, trial {best.number} ({best.label}) learned "
     reached = f"a median of {_median(best)} to {target}, solved by {_solved(best)}"
     if best.median <= min(medians):
-        level = sum(row.par2 == best.par2 for row in rows) - 1
+        level = [row for row in rows[1:] if row.par2 == best.par2]
         if level:
+            least = all(row.parameters >= best.parameters for row in level)
+            size = ", none of which has fewer parameters" if least else ""
             return (
-                f"{lead}the task in the fewest epochs, level with {plural(level, 'other')}, none "
-                f"of which has fewer parameters: {reached}."
+                f"{lead}the task in the fewest epochs, level with {plural(len(level), 'other')}"
+                f"{size}: {reached}."
             )
         equal = medians.count(best.median) - 1
         if equal:
@@ -176,11 +204,29 @@ def _winner(rows: Sequence[Row], budget: int, target: str) -> str:
     )
 
 
-def own_place(row: Row, trials: int, target: str) -> str:
-    """Where a configuration of the study file came among the others."""
+def _cheapest(rows: Sequence[Row], measure: Measure, target: str) -> str:
+    """The winner by a measure other than epochs."""
+    best = rows[0]
+    amount = measure.text(measure.value(best))
+    lead = (
+        f"Of {count(len(rows))} configurations, trial {best.number} ({best.label}) learned the "
+        f"task {measure.least}, {amount}"
+    )
+    if not measure.exact:
+        lead += ", a run that failed counted as twice the budget"
+    level = sum(measure.value(row) == measure.value(best) and row.solved > 0 for row in rows) - 1
+    if level:
+        lead += f" (level with {plural(level, 'other')} that took no fewer epochs)"
+    if best.median is None:
+        return f"{lead}: solved by {_solved(best)}, too few for a median."
+    return f"{lead}: a median of {_median(best)} to {target}, solved by {_solved(best)}."
+
+
+def own_place(row: Row, trials: int, target: str, by: str) -> str:
+    """Where a configuration of the study file came among the others, and by which measure."""
     lead = (
         f"The configuration that the study file gave, trial {row.number} ({row.label}), came in at "
-        f"place {row.place} of {count(trials)}"
+        f"place {row.place} of {count(trials)} {by}"
     )
     if row.median is None:
         ending = f": {_solved(row)} reached {target}"
@@ -196,14 +242,16 @@ def own_place(row: Row, trials: int, target: str) -> str:
     return f"{lead}{ending}."
 
 
-def indistinguishable(rows: Sequence[Row]) -> int:
-    """How many configurations have an interval that overlaps the winner's."""
+def indistinguishable(rows: Sequence[Row], measure: Measure) -> int:
+    """How many configurations have an interval of the median, in this measure, that overlaps the
+    winner's; none where the measure is exact."""
     best = rows[0]
-    if best.median is None or best.low is None:
+    if measure.exact or best.median is None or best.low is None:
         return 0
-    high = float("inf") if best.high is None else best.high
+    high = float("inf") if best.high is None else measure.of(best, best.high)
     return sum(
-        row.low is not None and row.median is not None and row.low <= high for row in rows[1:]
+        row.low is not None and row.median is not None and measure.of(row, row.low) <= high
+        for row in rows[1:]
     )
 
 
@@ -253,8 +301,10 @@ def time_finding(shown: Sequence[Row]) -> str:
     return text + "."
 
 
-def landscape_finding(rows: Sequence[Row], x_name: str, y_name: str, target: str) -> str:
-    """Where the fewest epochs are, and how each of the two settings goes with success."""
+def landscape_finding(
+    rows: Sequence[Row], x_name: str, y_name: str, target: str, measure: Measure
+) -> str:
+    """Where the most efficient are, and how each of the two settings goes with success."""
     here = [row for row in rows if x_name in row.settings and y_name in row.settings]
     timed = [row for row in here if row.median is not None]
     if not timed:
@@ -262,9 +312,9 @@ def landscape_finding(rows: Sequence[Row], x_name: str, y_name: str, target: str
     best = timed[0]
     at = listed([_at(name, best.settings[name]) for name in (y_name, x_name)])
     parts = [
-        f"The most efficient by PAR2 is at {at}, with a median of {number(best.median)} epochs"
+        f"The most efficient {measure.by} is at {at}, with a median of {number(best.median)} epochs"
     ]
-    parts += [text for name in (y_name, x_name) if (text := _along(here, name, target))]
+    parts += [text for name in (y_name, x_name) if (text := _along(here, name, target, measure))]
     return _sentence("; ".join(parts[:2])) + (f" {_sentence(parts[2])}" if len(parts) > 2 else "")
 
 
@@ -273,7 +323,7 @@ def _at(name: str, value: Any) -> str:
     return describe({name: value})
 
 
-def _along(rows: Sequence[Row], name: str, target: str) -> str:
+def _along(rows: Sequence[Row], name: str, target: str, measure: Measure) -> str:
     """How success goes with a setting of few values; for a number, where the quickest lie."""
     levels = sorted({row.settings[name] for row in rows}, key=lambda v: (str(type(v)), v))
     if 2 <= len(levels) <= 6 and len(levels) * 2 <= len(rows):
@@ -292,8 +342,8 @@ def _along(rows: Sequence[Row], name: str, target: str) -> str:
     if numeric and len(timed) >= 10:
         values = [float(row.settings[name]) for row in quick]
         return (
-            f"the {len(quick)} most efficient have {words(name)} between {number(min(values))} and "
-            f"{number(max(values))}"
+            f"the {len(quick)} most efficient {measure.by} have {words(name)} between "
+            f"{number(min(values))} and {number(max(values))}"
         )
     return ""
 
@@ -323,13 +373,12 @@ def objectives_finding(rows: Sequence[Row], names: Sequence[str]) -> str:
     """The ends of the Pareto front."""
     front = [row for row in rows if row.front]
     if not front:
-        return "No configuration has a value for every objective."
+        return "No configuration was solved, so none is on the front."
     parts = [
         f"{plural(len(front), 'configuration')} of {count(len(rows))} "
         f"{'is' if len(front) == 1 else 'are'} on the front"
     ]
-    for place, name in enumerate(names[:2]):
-        end = min(front, key=lambda row: row.objectives[place] or 0.0)
+    for name, end in _ends(rows, names[:2]):
         parts.append(f"fewest {words(name)}: trial {end.number} ({end.label})")
     return _sentence("; ".join(parts))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sweep.report.drawing import interval
+from sweep.report.measure import MEASURES, first, ranked_by
 from sweep.report.rows import Row, count, number, quantity, value_text, words
 from sweep.report.sentences import plural
 
@@ -25,7 +26,9 @@ def listing(
     """The table of configurations: columns, and rows of cells with text and a value to sort by."""
     shown = [*rows[:MOST_ROWS], *[row for row in rows[MOST_ROWS:] if row.enqueued]]
     several = len(goals) > 1
-    columns = [_column("Rank", "PAR2"), _column("Trial", number_=False)]
+    measure = first(goals)
+    paid = [MEASURES[goal] for goal in goals if goal in ("updates", "flops")]
+    columns = [_column("Rank", f"by {measure.unit}"), _column("Trial", number_=False)]
     columns += [_column(words(name), number_=_numeric(rows, name)) for name in names]
     if several:
         columns.append(_column("Pareto front", number_=False))
@@ -35,6 +38,7 @@ def listing(
         _column("Plateau", "epochs"),
         _column("Transition", "epochs"),
         _column("PAR2", "epochs"),
+        *[_column("PAR2", goal.unit) for goal in paid],
         _column("ERT", "epochs"),
         _column("Parameters", "count"),
         _column("FLOPs", "to solve once"),
@@ -59,6 +63,7 @@ def listing(
             _cell(number(row.plateau), row.plateau),
             _cell(number(row.transition), row.transition),
             _cell(number(row.par2), row.par2),
+            *[_cell(goal.text(goal.value(row)), goal.value(row)) for goal in paid],
             _cell(number(row.ert), row.ert),
             _cell(count(row.parameters), row.parameters),
             _cell(quantity(row.flops), row.flops),
@@ -80,9 +85,9 @@ def listing(
         f"{plural(len(rows), 'configuration')}, and none did in {count(none)}."
     )
     note = (
-        "Ranked by PAR2. A trial’s name shows or hides its learning curves. Median, plateau and "
-        "transition are medians over the replicates, in epochs; a dash is a number that does not "
-        "exist, because most replicates did not get that far."
+        f"Ranked {ranked_by(goals)}. A trial’s name shows or hides its learning curves. Median, "
+        "plateau and transition are medians over the replicates, in epochs; a dash is a number "
+        "that does not exist, because most replicates did not get that far."
     )
     if any(row.enqueued for row in rows):
         note += " Tinted rows are those that the study file gave."

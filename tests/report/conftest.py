@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 
 from storage.trials import TaskFacts
-from studies.run import FinishedRun, Run, flops_per_record, parameters
+from studies.run import FinishedRun, Run
 from studies.study import Study
-from sweep.analysis.plateau import plateaus_of
-from sweep.analysis.survival import summarise
-from sweep.results import StudyResult, TrialResult
+from sweep.results import StudyResult, TriedConfiguration, build_results
 
 FIRST_VALUE = TaskFacts("0" * 32, "first-value", 200, 3, 1, ("0", "1"), (98, 102))
 
@@ -99,7 +97,7 @@ def result_of(
     budget, target = study.training.epochs, study.training.target
     params = params_of(study, trials, rng) if isinstance(trials, int) else trials
     enqueued = [dict(entry) for entry in study.search.enqueue]
-    results: list[TrialResult] = []
+    tried: list[TriedConfiguration] = []
     for number, settings in enumerate(params):
         configuration = study.configuration(settings)
         rate = configuration.learning_rate * {"sgd": 0.02, "rmsprop": 1.2}.get(
@@ -119,27 +117,12 @@ def result_of(
                 continue
             ended, curves = curve_of(rng, plateau, 2 + 0.4 * plateau, budget, target, chance)
             runs.append(FinishedRun(run, ended, curves))  # type: ignore[arg-type]
-        found = plateaus_of(runs, task.class_counts)
-        size = parameters(configuration, task.features, len(task.classes))
-        step = flops_per_record(configuration, task.timesteps, task.features, len(task.classes))
-        results.append(
-            TrialResult(
-                number=number,
-                params=settings,
-                configuration=configuration,
-                runs=tuple(runs),
-                plateaus=found,
-                summary=summarise(
-                    runs, found, parameters=size, epoch_flops=float(step * task.records)
-                ),
-                enqueued=settings in enqueued,
-            )
-        )
-    return StudyResult(
+        tried.append(TriedConfiguration(number, settings, runs, settings in enqueued))
+    return build_results(
         name=study.name,
         study=study,
         task=task,
-        trials=tuple(results),
+        tried=tried,
         created=datetime(2026, 3, 5, 14, 2, tzinfo=UTC),
         updated=datetime(2026, 3, 5, 14, 4, tzinfo=UTC),
         storage="sqlite:///sweep.db",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.report.drawing import percent
-from sweep.report.rows import count, describe, number, pareto_front, quantity, ranked
+from sweep.report.rows import count, describe, number, quantity, ranked
 
 
 def test_rows_come_in_the_order_of_what_the_search_minimises(result):
@@ -65,19 +65,3 @@ def test_whole_counts_keep_every_digit():
 def test_a_hundred_percent_is_only_the_whole(share):
     if percent(share).startswith("100"):
         assert share > 1 - 1e-8
-
-
-@given(
-    st.lists(
-        st.tuples(st.none() | st.integers(0, 6), st.integers(0, 6), st.integers(0, 6)), max_size=30
-    )
-)
-def test_the_front_is_what_no_other_point_dominates(points):
-    def beats(a, b):
-        return all(x <= y for x, y in zip(a, b, strict=True)) and a != b
-
-    whole = [point for point in points if None not in point]
-    expected = [
-        None not in point and not any(beats(other, point) for other in whole) for point in points
-    ]
-    assert pareto_front(points) == expected

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sweep.report import sentences
+from sweep.report.measure import MEASURES
 from sweep.report.rows import ranked
 
 ONE_HUNDRED = "100\u202f%"
@@ -30,7 +31,7 @@ def test_the_answer_names_the_winner_its_median_and_how_many_replicates_solved_i
 def test_the_answer_gives_the_place_and_plateau_of_what_the_study_file_gave(result):
     own = next(row for row in ranked(result) if row.enqueued)
     text = " ".join(answer(result))
-    assert f"trial 0 ({own.label}), came in at place {own.place} of 40" in text
+    assert f"trial 0 ({own.label}), came in at place {own.place} of 40 by mean" in text
     assert f"on its plateau for {own.plateau:.0f} epochs" in text
 
 
@@ -98,9 +99,43 @@ def test_several_objectives_are_answered_with_the_front(make_result, make_study)
     assert "Pareto front of epochs and parameters" in text
 
 
+@pytest.mark.parametrize(
+    ("objective", "claim", "by"),
+    [
+        ("flops", "with the fewest training FLOPs, ", "by mean training FLOPs (PAR2)"),
+        ("updates", "with the fewest optimizer updates, ", "by mean optimizer updates (PAR2)"),
+        ("parameters", "with the fewest parameters, ", "by parameters"),
+    ],
+)
+def test_a_claim_is_about_the_measure_that_was_searched_for(
+    make_result, make_study, objective, claim, by
+):
+    given = {"layers": 3, "units": 15, "optimizer": "adam", "learning_rate": 0.001}
+    study = make_study(search={"objective": [objective], "enqueue": [given]})
+    result = make_result(30, study=study)
+    rows = ranked(result)
+    solved = [trial for trial in result.trials if trial.summary.solved]
+    least = min(trial.values[0] for trial in solved)
+    assert rows[0].objectives[0] == least
+    text = answer(result, [objective])
+    assert claim in text[0]
+    assert MEASURES[objective].text(least) in text[0]
+    own = next(row for row in rows if row.enqueued)
+    assert f"came in at place {own.place} of 30 {by}:" in " ".join(text)
+    finding = sentences.landscape_finding(rows, "units", "layers", ONE_HUNDRED, MEASURES[objective])
+    assert finding.startswith(f"The most efficient {by} is at")
+
+
+def test_the_size_of_a_model_is_exact_and_has_no_interval(make_result, make_study):
+    study = make_study(search={"objective": ["parameters"]})
+    assert "told apart" not in " ".join(answer(make_result(30, study=study), ["parameters"]))
+
+
 def test_success_by_setting_counts_all_runs(result):
     rows = ranked(result)
-    text = sentences.landscape_finding(rows, "learning_rate", "optimizer", ONE_HUNDRED)
+    text = sentences.landscape_finding(
+        rows, "learning_rate", "optimizer", ONE_HUNDRED, MEASURES["epochs"]
+    )
     for name in ("adam", "sgd", "rmsprop"):
         runs = [run for row in rows if row.settings["optimizer"] == name for run in row.runs]
         share = round(100 * sum(run.ended == "solved" for run in runs) / len(runs))
@@ -124,7 +159,7 @@ def test_no_sentence_holds_a_number_that_does_not_exist(make_result, outcome, tr
         *answer(result),
         sentences.curves_finding(rows, ONE_HUNDRED),
         sentences.time_finding(rows),
-        sentences.landscape_finding(rows, "units", "layers", ONE_HUNDRED),
+        sentences.landscape_finding(rows, "units", "layers", ONE_HUNDRED, MEASURES["epochs"]),
         sentences.solved_by_finding(rows, "optimizer", 100, ONE_HUNDRED),
     ]
     for text in said:
