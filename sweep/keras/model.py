@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from studies.errors import BadInput
-from studies.run import CELL_SETTINGS, OPTIMIZER_SETTINGS, Configuration, Ending, FinishedRun, Run
+from studies.run import Configuration, Ending, FinishedRun, Run
 from studies.tasks import Task
 from sweep.engine.runtime import prepare
+from sweep.keras.calls import (
+    ADDITIONS,
+    LOSS,
+    METRICS,
+    Call,
+    Name,
+    optimizer,
+    output_layer,
+    recurrent_layer,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -27,41 +38,14 @@ def build_model(
     The initialiser of tensor k has the seed 1000 · seed + k. Raises BadInput where the process has
     started Keras on another backend than TensorFlow: the same seeds give other weights there.
     """
-    keras = _keras()
+    keras = keras_on_tensorflow()
     c = configuration
-    recurrent_layer = {
-        "lstm": keras.layers.LSTM,
-        "gru": keras.layers.GRU,
-        "rnn": keras.layers.SimpleRNN,
-    }[c.cell]
-    settings = {name: getattr(c, name) for name in CELL_SETTINGS[c.cell]}
-    if "recurrent_activation" in settings:
-        settings["recurrent_activation"] = _activation(c.recurrent_activation)
-
     model = keras.Sequential([keras.Input(task_shape)])
     for layer in range(c.layers):
-        model.add(
-            recurrent_layer(
-                c.units,
-                activation=_activation(c.activation),
-                kernel_initializer=_initializer(c.kernel_initializer, 1000 * seed + 2 * layer),
-                recurrent_initializer=_initializer(
-                    c.recurrent_initializer, 1000 * seed + 2 * layer + 1
-                ),
-                return_sequences=layer < c.layers - 1,
-                **settings,
-            )
-        )
-    model.add(
-        keras.layers.Dense(
-            outputs,
-            activation="softmax",
-            kernel_initializer=_initializer(c.output_initializer, 1000 * seed + 2 * c.layers),
-        )
-    )
-    model.compile(
-        optimizer=_optimizer(c), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
+        seed_k = 1000 * seed + 2 * layer
+        model.add(_made(recurrent_layer(c, seed_k, seed_k + 1, layer < c.layers - 1)))
+    model.add(_made(output_layer(c, outputs, 1000 * seed + 2 * c.layers)))
+    model.compile(optimizer=_made(optimizer(c)), loss=LOSS, metrics=METRICS)
     return model
 
 
@@ -105,45 +89,28 @@ def train_in_keras(
     return FinishedRun(run, "censored", curves)
 
 
-def hard_sigmoid_keras2(x: Any) -> Any:
-    """Keras 2's hard sigmoid, 0.2 x + 0.5 clipped to 0 … 1; Keras 3's is relu6(x + 3) / 6."""
-    return _keras().ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+def _made(value: Any) -> Any:
+    """What a call or a name stands for; other values stand for themselves."""
+    if isinstance(value, Name):
+        return _named(value.text)
+    if not isinstance(value, Call):
+        return value
+    return _named(value.name)(
+        *(_made(arg) for arg in value.args),
+        **{key: _made(arg) for key, arg in value.kwargs.items()},
+    )
 
 
-def _activation(name: str) -> Any:
-    return hard_sigmoid_keras2 if name == "hard_sigmoid_keras2" else name
+def _named(name: str) -> Any:
+    keras = keras_on_tensorflow()
+    if name in ADDITIONS:
+        from sweep.keras import additions
+
+        return getattr(additions, name)
+    return reduce(getattr, name.split(".")[1:], keras)
 
 
-def _initializer(name: str, seed: int) -> keras.Initializer:
-    initializers = _keras().initializers
-    return {
-        "glorot_uniform": lambda: initializers.GlorotUniform(seed=seed),
-        "he_uniform": lambda: initializers.HeUniform(seed=seed),
-        "lecun_uniform": lambda: initializers.LecunUniform(seed=seed),
-        "random_uniform": lambda: initializers.RandomUniform(-0.05, 0.05, seed=seed),
-        "random_normal": lambda: initializers.RandomNormal(0.0, 0.05, seed=seed),
-        "orthogonal": lambda: initializers.Orthogonal(seed=seed),
-        "zeros": initializers.Zeros,
-    }[name]()
-
-
-def _optimizer(configuration: Configuration) -> keras.Optimizer:
-    optimizers = _keras().optimizers
-    optimizer = {
-        "adam": optimizers.Adam,
-        "sgd": optimizers.SGD,
-        "rmsprop": optimizers.RMSprop,
-        "adagrad": optimizers.Adagrad,
-        "adamw": optimizers.AdamW,
-        "nadam": optimizers.Nadam,
-    }[configuration.optimizer]
-    settings = {
-        name: getattr(configuration, name) for name in OPTIMIZER_SETTINGS[configuration.optimizer]
-    }
-    return optimizer(configuration.learning_rate, **settings)
-
-
-def _keras() -> Any:
+def keras_on_tensorflow() -> Any:
     """The module keras, on TensorFlow whatever a person's own configuration of Keras says."""
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"

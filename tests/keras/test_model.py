@@ -20,8 +20,8 @@ from studies.run import (
 )
 from studies.tasks import Task
 from sweep.engine.initializers import initial_weights
+from sweep.engine.optimizers import COEFFICIENTS, coefficients
 from sweep.keras import build_model, train_in_keras
-from sweep.keras.model import hard_sigmoid_keras2
 
 NOT_DEFAULT: dict[str, Any] = {
     "learning_rate": 0.0125,
@@ -73,6 +73,40 @@ def test_an_optimizer_gets_all_its_settings(name):
         assert given[setting] == pytest.approx(NOT_DEFAULT[setting], rel=1e-7), setting
 
 
+@pytest.mark.parametrize("name", get_args(Initializer))
+def test_the_output_layer_is_scaled_by_the_initialiser_s_own_argument(name):
+    configuration = Configuration(units=5, output_initializer=name, output_scale=0.125)
+    model = build_model(configuration, (3, 2), 4, seed=77)
+    for a, b in zip(initial_weights(configuration, [77], 2, 4), model.get_weights(), strict=True):
+        np.testing.assert_allclose(a[0], b, rtol=0, atol=5e-6)
+
+
+def correction(t: float, beta_1: float = 0.9, beta_2: float = 0.999) -> float:
+    return float(np.sqrt(1.0 - beta_2**t) / (1.0 - beta_1**t))
+
+
+@pytest.mark.parametrize(
+    ("name", "due"),
+    [
+        ("off", lambda t: 1.0),
+        ("frozen", lambda t: correction(min(t, 5))),
+        ("flat", lambda t: correction(5)),
+        ("shifted", lambda t: correction(t + 5)),
+    ],
+)
+def test_a_schedule_takes_the_place_of_adam_s_own_bias_correction(name, due):
+    configuration = Configuration(
+        units=2, learning_rate=0.02, bias_correction=name, bias_correction_update=5
+    )
+    optimizer: Any = build_model(configuration, (1, 1), 2, seed=0).optimizer
+    table = coefficients(configuration, 1, 40)[:, COEFFICIENTS.index("rate")]
+    for t in range(1, 41):
+        optimizer.iterations.assign(t - 1)
+        step = float(optimizer.learning_rate) * correction(t)
+        assert step == pytest.approx(0.02 * due(t), rel=1e-4)
+        assert table[t - 1] == pytest.approx(0.02 * due(t), rel=1e-5)
+
+
 @pytest.mark.parametrize("cell", get_args(Cell))
 def test_layers_get_their_activations_and_only_the_last_returns_one_step(cell):
     configuration = Configuration(
@@ -82,12 +116,16 @@ def test_layers_get_their_activations_and_only_the_last_returns_one_step(cell):
     assert [layer.return_sequences for layer in stack] == [True, True, False]
     assert {layer.activation.__name__ for layer in stack} == {"relu"}
     if cell != "rnn":
+        from sweep.keras.additions import hard_sigmoid_keras2
+
         assert {layer.recurrent_activation for layer in stack} == {hard_sigmoid_keras2}
     assert output.activation.__name__ == "softmax"
 
 
 def test_both_hard_sigmoids_are_those_of_their_keras():
     import keras
+
+    from sweep.keras.additions import hard_sigmoid_keras2
 
     x = np.array([-4, -3, -2.75, -1, 0, 1, 2.25, 2.75, 3, 4], np.float32)
     np.testing.assert_allclose(
