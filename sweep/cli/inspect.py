@@ -116,7 +116,7 @@ def show(
     with open_database(storage, create=False) as database:
         result = read_results(database, existing(database, name))
     if trial is not None:
-        _show_trial(result, _trial(result, trial), as_json)
+        _show_trial(result, trial_of(result, trial), as_json)
     elif as_json:
         print_json(_study_document(result))
     else:
@@ -170,7 +170,7 @@ def _study_document(result: "StudyResult") -> dict[str, Any]:
     }
 
 
-def _trial(result: "StudyResult", number: int) -> "TrialResult":
+def trial_of(result: "StudyResult", number: int) -> "TrialResult":
     """The trial of that number; BadInput where it has not finished or never was."""
     for trial in result.trials:
         if trial.number == number:
