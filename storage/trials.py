@@ -48,6 +48,7 @@ __all__ = [
     "StoredTrial",
     "StudyLine",
     "TaskFacts",
+    "add_attributes",
     "check_name",
     "complete_mirror",
     "create_study",
@@ -204,6 +205,26 @@ def put_trials(
             _insert_trials(db, connection, stored, added, datetime.now(UTC))
     if mirrored:
         complete_mirror(db, stored)
+
+
+def add_attributes(
+    db: Database,
+    stored: StoredStudy,
+    attributes: Mapping[str, Any],
+    *,
+    lease: "Lease | None" = None,
+) -> StoredStudy:
+    """Gives a study user attributes, in the place of those that have the same names.
+
+    Optuna's study has them after the next `complete_mirror`. Raises as `put_trials`.
+    """
+    new = replace(stored, user_attrs={**stored.user_attrs, **plain(attributes)})
+    with db.writing() as connection:
+        _guard(connection, stored, lease)
+        connection.execute(
+            studies.update().where(studies.c.uuid == stored.uuid), {"user_attrs": new.user_attrs}
+        )
+    return new
 
 
 def update_document(

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from studies.tasks import Task
 
 
+TRAINED_ON = "trained_on"
+"""The study's attribute with the machines on which runs of it were trained, in the order in which
+they came: each as `sweep.machine.here` describes itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class TriedConfiguration:
     """A trial whose replicates are finished: `params` is what was searched, `runs` one a seed.
@@ -59,7 +64,8 @@ class TrialResult:
 class StudyResult:
     """A study with its finished trials, in the order of their numbers.
 
-    `storage` is the database as it may be shown, without a password.
+    `storage` is the database as it may be shown, without a password; `trained_on` are the machines
+    (see `TRAINED_ON`), none for a study that was made before they were noted.
     """
 
     name: str
@@ -69,6 +75,7 @@ class StudyResult:
     created: datetime
     updated: datetime
     storage: str
+    trained_on: tuple[dict[str, Any], ...] = ()
 
 
 def read_results(db: "Database", name: str) -> StudyResult:
@@ -97,6 +104,7 @@ def read_results(db: "Database", name: str) -> StudyResult:
         created=stored.created,
         updated=stored.updated,
         storage=db.url,
+        trained_on=stored.user_attrs.get(TRAINED_ON, ()),
     )
 
 
@@ -109,6 +117,7 @@ def build_results(
     created: datetime,
     updated: datetime,
     storage: str,
+    trained_on: Sequence[dict[str, Any]] = (),
 ) -> StudyResult:
     """The results of a study from its finished trials, which may come in any order."""
     ordered = sorted(tried, key=lambda trial: trial.number)
@@ -120,6 +129,7 @@ def build_results(
         created=created,
         updated=updated,
         storage=storage,
+        trained_on=tuple(trained_on),
     )
 
 
@@ -242,8 +252,7 @@ def _with_runs(
                 number=trial.number,
                 params=trial.params,
                 runs=[own[key] for key in trial.run_keys],
-                # Optuna marks so the trials that were put in its queue.
-                enqueued="fixed_params" in trial.system_attrs,
+                enqueued=study.is_enqueued(trial.number),
             )
         )
     return tried

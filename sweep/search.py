@@ -19,6 +19,7 @@ from storage.trials import (
     StoredStudy,
     StoredTrial,
     TaskFacts,
+    add_attributes,
     complete_mirror,
     create_study,
     find_study,
@@ -31,7 +32,8 @@ from studies.errors import BadInput
 from studies.run import FinishedRun, Run
 from studies.study import Study, differences, extends, name_problems
 from studies.tasks import Task
-from sweep.results import StudyResult, TrialResult, read_results
+from sweep.machine import here
+from sweep.results import TRAINED_ON, StudyResult, TrialResult, read_results
 from sweep.sampling import Asked, Proposals, check_sampler, quiet, total_trials
 from sweep.session import Again, Engine, Progress, Session, Source, Train, Watch
 from sweep.values import MOST_TRIALS, attributes, mean_loss
@@ -216,6 +218,10 @@ class _Desk:
 
     def _keep_runs(self, finished: Sequence[FinishedRun]) -> None:
         put_runs(self.db, self.stored.task, finished)
+        known, machine = self.stored.user_attrs.get(TRAINED_ON, []), here()
+        if machine not in known:
+            attributes = {TRAINED_ON: [*known, machine]}
+            self.stored = add_attributes(self.db, self.stored, attributes, lease=self.held)
 
     def _keep(self, trials: Sequence[StoredTrial]) -> None:
         """Writes trials at once, and Optuna's copy of them, which takes longer, beside the rest."""

@@ -1,13 +1,8 @@
 """How a study was measured: the meaning of the words, the facts, and the way to do it again."""
 
-import os
-import platform
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from sweep.analysis.plateau import chance_band
@@ -101,19 +96,28 @@ def facts(result: StudyResult, rows: Sequence[Row], goals: Sequence[str]) -> lis
                 ("last changed", _minute(result.updated)),
             ],
         },
-        {
-            "title": "The report was made with",
-            "facts": [
-                (
-                    "versions",
-                    ", ".join(f"{name} {number_}" for name, number_ in versions().items()),
-                ),
-                ("machine", f"{_cpu()}, {sentences.plural(os.cpu_count() or 1, 'core')}"),
-                ("system", f"{platform.system()} {platform.machine()}"),
-                ("storage", _storage(result)),
-            ],
-        },
+        *_machines(result),
     ]
+
+
+def _machines(result: StudyResult) -> list[dict[str, Any]]:
+    """The machines that trained, as they said of themselves when they did."""
+    storage = ("storage", _storage(result))
+    if not result.trained_on:
+        unknown = ("machine", "not recorded: the runs were found, or trained by an older version")
+        return [{"title": "Trained on", "facts": [unknown, storage]}]
+    groups: list[dict[str, Any]] = []
+    for place, machine in enumerate(result.trained_on):
+        versions_ = machine.get("versions", {})
+        said = [
+            ("processor", machine.get("processor", "–")),
+            ("cores", str(machine.get("cores", "–"))),
+            ("system", machine.get("system", "–")),
+            ("versions", ", ".join(f"{name} {version_}" for name, version_ in versions_.items())),
+        ]
+        groups.append({"title": "Also trained on" if place else "Trained on", "facts": said})
+    groups[-1]["facts"].append(storage)
+    return groups
 
 
 def repeat(result: StudyResult) -> dict[str, str]:
@@ -147,28 +151,6 @@ def _storage(result: StudyResult) -> str:
         return make_url(result.storage).render_as_string(hide_password=True)
     except ArgumentError:
         return result.storage
-
-
-@cache
-def versions() -> dict[str, str]:
-    """The versions of what trains and reports, found without importing any of it."""
-    found = {"sweep": "", "tensorflow": "", "keras": "", "optuna": ""}
-    for name in found:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found | {"Python": platform.python_version()}
-
-
-@cache
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
 
 
 def day(when: datetime) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from studies.errors import BadInput
 from sweep.analysis.plateau import chance_band
+from sweep.machine import versions
 from sweep.report import curves, figures, landscape, method, sentences, table
 from sweep.report.drawing import DASHES, MOST_POINTS, PALETTE, Figure, colours, percent
 from sweep.report.measure import Measure, first, ranked_by
@@ -122,7 +123,7 @@ def context(result: StudyResult, made: datetime) -> dict[str, Any]:
         "facts": method.facts(result, rows, goals),
         "repeat": method.repeat(result),
         **method.study_file(result),
-        "versions": method.versions(),
+        "version": versions()["sweep"],
         "made": method.day(made),
         "data": _embedded(data),
         "style": _inline("report.css"),

@@ -20,11 +20,11 @@ class Row:
 
     `place` counts from 1, the most efficient first (`sweep.results.ranking`). `settings` are the
     searched settings that this trial has, by name. The numbers are those of
-    `sweep.analysis.survival.Summary`: `median` with `low` and `high` are epochs to target, `escape`, `plateau` and `transition`
-    medians as well, and one that does not exist is None. `final_accuracy` is the mean over
-    replicates. `per_epoch` is what an epoch costs, in epochs, optimizer updates and training FLOPs.
-    `objectives` are what the search minimised, and `front` says whether the trial is on their
-    Pareto front (see `sweep.results.pareto_front`).
+    `sweep.analysis.survival.Summary`: `median` with `low` and `high` are epochs to target,
+    `escape`, `plateau` and `transition` medians as well, and one that does not exist is None.
+    `final_accuracy` is the mean over replicates. `per_epoch` is what an epoch costs, in epochs,
+    optimizer updates and training FLOPs. `objectives` are what the search minimised, and `front`
+    says whether the trial is on their Pareto front (see `sweep.results.pareto_front`).
     """
 
     place: int

@@ -15,6 +15,13 @@ from sweep.results import StudyResult, TriedConfiguration, build_results
 
 FIRST_VALUE = TaskFacts("0" * 32, "first-value", 200, 3, 1, ("0", "1"), (98, 102))
 
+MACHINE: dict[str, Any] = {
+    "processor": "Example processor",
+    "cores": 2,
+    "system": "Linux x86_64",
+    "versions": {"Python": "3.11.2", "sweep": "0.1.0", "tensorflow": "2.21.0", "keras": "3.15.0"},
+}
+
 SPACE: dict[str, Any] = {
     "layers": {"low": 1, "high": 4},
     "units": {"low": 4, "high": 32, "log": True},
@@ -126,6 +133,7 @@ def result_of(
         created=datetime(2026, 3, 5, 14, 2, tzinfo=UTC),
         updated=datetime(2026, 3, 5, 14, 4, tzinfo=UTC),
         storage="sqlite:///sweep.db",
+        trained_on=[MACHINE],
     )
 
 

@@ -80,7 +80,18 @@ def test_the_words_the_task_the_versions_and_the_command_are_told(html, result):
     assert "0 (98), 1 (102)" in text
     assert "python -m sweep run hello-lstm.toml --name hello-lstm" in text
     assert result.study.to_toml().split("\n")[0] in text
-    assert re.search(r"tensorflow 2\.\d+", text)
+    assert "Trained on processor Example processor cores 2" in text
+    assert "tensorflow 2.21.0, keras 3.15.0" in text
+
+
+def test_where_runs_were_trained_is_told_only_where_it_was_recorded(result):
+    text = Page(render_report(replace(result, trained_on=()))).words()
+    assert "not recorded" in text
+    two = ({"processor": "One"}, {"processor": "Two", "versions": {"sweep": "9.9"}})
+    text = Page(render_report(replace(result, trained_on=two))).words()
+    assert "Trained on processor One" in text
+    assert "Also trained on processor Two" in text
+    assert "sweep 9.9" in text
 
 
 def test_the_command_names_a_study_of_any_name_safely(make_result, make_study):
