@@ -94,6 +94,10 @@ class Study(BaseModel):
                 f"{self.name}: the parameters {dict(params)} do not fit: {said}"
             ) from None
 
+    def is_enqueued(self, number: int) -> bool:
+        """Whether the study file gave the configuration of this trial, so that none was asked."""
+        return number < len(self.search.enqueue)
+
     def load_task(self) -> Task:
         """The data, made or read. Raises BadInput for a CSV that cannot be used."""
         return self.task.load()

@@ -90,7 +90,8 @@ def read_results(db: "Database", name: str) -> StudyResult:
     while True:
         if stored is None:
             raise no_study(db, name)
-        tried = _with_runs(db, stored, read_trials(db, stored.uuid))
+        study = Study.from_document(stored.document, stored.name)
+        tried = _with_runs(db, stored, study, read_trials(db, stored.uuid))
         again = find_study(db, name)
         # The trials of a study that is being extended are rewritten, possibly between two reads.
         if again is not None and (again.uuid, again.revision) == (stored.uuid, stored.revision):
@@ -98,7 +99,7 @@ def read_results(db: "Database", name: str) -> StudyResult:
         stored = again
     return build_results(
         name=stored.name,
-        study=Study.from_document(stored.document, stored.name),
+        study=study,
         task=stored.task,
         tried=tried,
         created=stored.created,
@@ -227,7 +228,7 @@ def configuration_json(trial: TrialResult) -> dict[str, Any]:
 
 
 def _with_runs(
-    db: "Database", stored: "StoredStudy", trials: Sequence["StoredTrial"]
+    db: "Database", stored: "StoredStudy", study: Study, trials: Sequence["StoredTrial"]
 ) -> list[TriedConfiguration]:
     """The trials with their runs, read in one go; raises StorageFailure where one is missing."""
     from storage.database import StorageFailure

@@ -213,7 +213,7 @@ class Session:
             number=trial.asked.number,
             params=trial.asked.params,
             runs=[trial.runs[key] for key in trial.keys],
-            enqueued=trial.asked.number < len(self.study.search.enqueue),
+            enqueued=self.study.is_enqueued(trial.asked.number),
         )
         result = trial_results(self.study, self.task, [tried])[0]
         del self.open[result.number]

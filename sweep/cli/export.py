@@ -222,14 +222,13 @@ def _trials(database: "Database", name: str) -> Generator[list["TrialResult"]]:
         return
     study = Study.from_document(stored.document, stored.name)
     params = {trial.number: trial.params for trial in read_trials(database, stored.uuid)}
-    given = len(study.search.enqueue)
     by_trial = itertools.groupby(iter_runs(database, stored.uuid), key=lambda run: run.number)
     tried = (
         TriedConfiguration(
             number=number,
             params=params[number],
             runs=[run.finished for run in runs],
-            enqueued=number < given,
+            enqueued=study.is_enqueued(number),
         )
         for number, runs in by_trial
     )
