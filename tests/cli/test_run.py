@@ -1,5 +1,6 @@
 """`run`, from options to the ending."""
 
+import ctypes
 import errno
 import json
 import os
@@ -240,3 +241,113 @@ def test_a_report_without_permission_is_refused_before_training(
     assert result.exit_code == 2
     assert "no permission to write there" in result.stderr
     assert not (empty / "sweep.db").exists()
+
+
+def test_handwritten_digits_are_learned_from_a_csv(empty: Path, sweep: Any) -> None:
+    """Trains: eight steps of eight features, ten classes, a sixth of scikit-learn's records."""
+    from sklearn.datasets import load_digits
+
+    pixels, digits = load_digits(return_X_y=True)
+    lines = [
+        ",".join(f"{value:g}" for value in (*row, digit))
+        for row, digit in zip(pixels[:300], digits[:300], strict=True)
+    ]
+    names = ",".join(f"row{row} column{column}" for row in range(8) for column in range(8))
+    (empty / "digits.csv").write_text("\n".join([f"{names},digit", *lines]) + "\n")
+    words = "run --csv digits.csv --timesteps 8 --trials 1 --replicates 2 --epochs 60 --json"
+    given = {"target": 0.95, "layers": 1, "units": 16, "optimizer": "adam", "learning_rate": 0.01}
+    settings = [
+        word for key, value in given.items() for word in ("--set", f"training.{key}={value}")
+    ]
+    result = sweep(*words.split(), "--no-report", *settings)
+    assert "as 8 timesteps of 8 features; label digit: 0 (31), 1 (30)" in result.stderr
+    document = json.loads(result.stdout)
+    assert document["solved_runs"] == 2
+    assert document["best"]["escape_median"] <= 5
+    assert 5 < document["best"]["epochs_median"] < 40
+
+
+def test_a_storage_that_is_no_database_is_refused_and_left_as_it_is(
+    empty: Path, sweep: Any, untrained: None
+) -> None:
+    before = (empty / "small.toml").read_bytes()
+    result = sweep("run", "small.toml", "--storage", "sqlite:///small.toml")
+    assert result.exit_code == 2
+    assert "sqlite:///small.toml is not a SQLite database" in result.stderr
+    assert (empty / "small.toml").read_bytes() == before
+    assert [file.name for file in empty.iterdir()] == ["small.toml"]
+
+
+def program(directory: Path, code: str, *words: str, **more: Any) -> Any:
+    """The command line in a process of its own, after `code`; runs are made up, not trained."""
+    prepared = (
+        f"import functools, sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import conftest, sweep.search\n"
+        f"train = conftest.train\n{code}\n"
+        "sweep.search.run_study = functools.partial(sweep.search.run_study, train=train)\n"
+        "from sweep.__main__ import main; main()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", prepared, *words],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **more,
+    )
+
+
+def without_the_rights_of_root() -> None:
+    """What this process starts keeps to permissions, whoever it runs as."""
+    if os.geteuid() == 0:
+        drop_bound, may_ignore_permissions = 24, 1  # of prctl(2) and capabilities(7)
+        ctypes.CDLL(None).prctl(drop_bound, may_ignore_permissions, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ("run small.toml", 2, "small.html: no permission to write there"),
+        ("run small.toml --no-report", 1, "sweep.db cannot be opened: no permission"),
+    ],
+)
+def test_a_directory_that_cannot_be_written_is_said_and_left_as_it_is(
+    empty: Path, words: str, status: int, said: str
+) -> None:
+    empty.chmod(0o555)
+    try:
+        done = program(empty, "", *words.split(), preexec_fn=without_the_rights_of_root)
+    finally:
+        empty.chmod(0o755)
+    assert done.returncode == status, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert [file.name for file in empty.iterdir()] == ["small.toml"]
+
+
+def test_a_disk_that_fills_up_keeps_what_was_finished_and_a_later_run_goes_on(
+    empty: Path, sweep: Any, untrained: None
+) -> None:
+    # Files may grow no more once eight runs are finished: all writing fails from there.
+    code = """
+import os, resource
+def train(runs, task):
+    for number, finished in enumerate(conftest.train(runs, task), start=1):
+        yield finished
+        if number == 8:
+            largest = os.path.getsize("sweep.db-wal")
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+"""
+    done = program(empty, code, "run", "small.toml", "--no-report")
+    assert done.returncode == 1
+    assert "sweep.db: the disk failed, or is full" in done.stderr
+    assert "Traceback" not in done.stderr
+    state = json.loads(sweep("status", "small", "--json").stdout)["studies"][0]
+    assert 1 <= state["trials"] < 6
+    assert state["runs"] == 3 * state["trials"]
+    continued = json.loads(sweep("run", "small.toml", "--json", "--no-report").stdout)
+    assert continued["trials"] == 6
+    uninterrupted = sweep("run", "small.toml", "--json", "--no-report", "--storage", "other.db")
+    assert continued["best"] == json.loads(uninterrupted.stdout)["best"]
