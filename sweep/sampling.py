@@ -184,7 +184,7 @@ class Proposals:
         params: dict[str, Any] = {}
         for name, setting in self._settings.items():
             if applies(setting, params):
-                params[name] = _suggest(trial, name, setting)
+                params[name] = _suggest(trial, name, self._distributions[name])
         after = self._storage.get_study_system_attrs(self._study_id)
         changed = {key: value for key, value in after.items() if before.get(key) != value}
         if changed:
@@ -232,14 +232,19 @@ def check_sampler(study: Study) -> None:
         raise BadInput('the sampler "gp" needs PyTorch; install it with: pip install "sweep[gp]"')
 
 
-def _suggest(trial: "optuna.Trial", name: str, setting: Dimension) -> Any:
-    """One parameter of a trial, from a range or choice of the study file."""
-    if isinstance(setting, Choice):
-        return trial.suggest_categorical(name, list(setting.choices))
-    if isinstance(setting.low, int) and isinstance(setting.high, int):
-        step = 1 if setting.step is None else int(setting.step)
-        return trial.suggest_int(name, setting.low, setting.high, log=setting.log, step=step)
-    return trial.suggest_float(name, setting.low, setting.high, log=setting.log, step=setting.step)
+def _suggest(trial: "optuna.Trial", name: str, item: "BaseDistribution") -> Any:
+    """One parameter of a trial; Optuna asks for it in three ways, and has one distribution each."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    match item:
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, item.choices)
+        case IntDistribution():
+            return trial.suggest_int(name, item.low, item.high, step=item.step, log=item.log)
+        case FloatDistribution():
+            return trial.suggest_float(name, item.low, item.high, step=item.step, log=item.log)
+        case _:
+            raise TypeError(f"no setting of a study is drawn from {item}")
 
 
 def _distribution(setting: Dimension) -> "BaseDistribution":
