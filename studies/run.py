@@ -34,6 +34,7 @@ Initializer = Literal[
     "orthogonal",
     "zeros",
 ]
+BiasCorrection = Literal["on", "off", "frozen", "flat", "shifted"]
 Ending = Literal["solved", "censored", "diverged"]
 
 DEFAULT_LEARNING_RATE: dict[str, float] = {
@@ -54,7 +55,13 @@ OPTIMIZER_SETTINGS: dict[str, tuple[str, ...]] = {
     "adamw": ("beta_1", "beta_2", "epsilon", "weight_decay"),
     "nadam": ("beta_1", "beta_2", "epsilon"),
 }
-"""Which of the optimizer's settings each optimizer reads, besides the learning rate."""
+"""Which of its settings each optimizer takes in Keras, besides the learning rate."""
+
+CORRECTION_SETTINGS: dict[str, tuple[str, ...]] = {
+    "adam": ("bias_correction", "bias_correction_update"),
+}
+"""Which optimizers' step size over time may be another than Keras's; there it is a learning rate
+schedule."""
 
 CELL_SETTINGS: dict[str, tuple[str, ...]] = {
     "lstm": ("recurrent_activation", "unit_forget_bias"),
@@ -62,6 +69,12 @@ CELL_SETTINGS: dict[str, tuple[str, ...]] = {
     "rnn": (),
 }
 """Which settings only some cells read."""
+
+ALWAYS_NAMED = ("cell", "layers", "units", "optimizer", "learning_rate", "batch_size")
+"""The settings that an identity names whatever they are; of the others only what is no default."""
+
+KERAS_2_0_3: dict[str, Any] = {"recurrent_activation": "hard_sigmoid_keras2", "epsilon": 1e-8}
+"""What the defaults of an LSTM with adam were in Keras 2.0.3, where they were not today's."""
 
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -71,7 +84,13 @@ class Configuration(BaseModel):
 
     A stack of `layers` recurrent layers of `units` units each, and a dense softmax output. Settings
     that the chosen cell or optimizer does not read may be given; they are no part of `identity`.
-    `learning_rate` left out is the optimizer's default in Keras.
+    `learning_rate` left out is the optimizer's default in Keras. The initial weights of the output
+    layer are the initialiser's times `output_scale`.
+
+    `bias_correction` says by what adam multiplies its learning rate at update t, which is
+    c(t) = √(1 − beta_2ᵗ) / (1 − beta_1ᵗ) in Keras ("on"). With n for `bias_correction_update` it is
+    1 ("off"), c(min(t, n)) ("frozen": as ever up to update n, then held), c(n) ("flat": held from
+    the start) or c(t + n) ("shifted": as if n updates had gone before).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +104,7 @@ class Configuration(BaseModel):
     recurrent_initializer: Initializer = "orthogonal"
     unit_forget_bias: bool = True
     output_initializer: Initializer = "glorot_uniform"
+    output_scale: float = Field(default=1.0, gt=0.0, le=1e6)
     optimizer: Optimizer = "adam"
     learning_rate: float = Field(default=0.0, gt=0.0, le=1000.0)
     momentum: Rate = 0.0
@@ -95,6 +115,8 @@ class Configuration(BaseModel):
     epsilon: float = Field(default=1e-7, gt=0.0, le=1.0)
     initial_accumulator_value: float = Field(default=0.1, ge=0.0, le=1e6)
     weight_decay: float = Field(default=0.004, ge=0.0, le=1.0)
+    bias_correction: BiasCorrection = "on"
+    bias_correction_update: int = Field(default=1, ge=1, le=1_000_000_000)
     batch_size: int = Field(default=32, ge=1, le=1_000_000)
 
     @model_validator(mode="before")
@@ -107,13 +129,26 @@ class Configuration(BaseModel):
         return data
 
     def identity(self) -> dict[str, Any]:
-        """The settings that have an influence, by name: equal identities train equally."""
+        """What distinguishes this configuration, by name: equal identities train equally.
+
+        Settings that have no influence are left out, and, but for `ALWAYS_NAMED`, those at their
+        default: what is added to configurations later then changes no older one's identity.
+        """
         unread = {name for names in OPTIMIZER_SETTINGS.values() for name in names}
+        unread |= {name for names in CORRECTION_SETTINGS.values() for name in names}
         unread |= {name for names in CELL_SETTINGS.values() for name in names}
         unread -= set(OPTIMIZER_SETTINGS[self.optimizer]) | set(CELL_SETTINGS[self.cell])
+        unread -= set(CORRECTION_SETTINGS.get(self.optimizer, ()))
         if self.optimizer == "sgd" and self.momentum == 0.0:
             unread.add("nesterov")
-        return {name: value for name, value in self.model_dump().items() if name not in unread}
+        if self.bias_correction in ("on", "off"):
+            unread.add("bias_correction_update")
+        fields = type(self).model_fields
+        return {
+            name: value
+            for name, value in self.model_dump().items()
+            if name in ALWAYS_NAMED or (name not in unread and value != fields[name].default)
+        }
 
 
 @dataclass(frozen=True, slots=True)

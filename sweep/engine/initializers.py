@@ -22,6 +22,18 @@ from studies.run import MAX_SEED, Configuration, gates
 
 Shape = tuple[int, int]
 
+DRAWN_FROM = (
+    "cell",
+    "layers",
+    "units",
+    "kernel_initializer",
+    "recurrent_initializer",
+    "unit_forget_bias",
+    "output_initializer",
+    "output_scale",
+)
+"""The settings that decide, with a run's seed, what weights it starts with."""
+
 NUMBERS_IN_CACHE = 1 << 15
 """How many numbers are drawn at a time: their words, as 64 bits, then stay in a core's cache."""
 
@@ -54,7 +66,8 @@ def initial_weights(
             np.repeat(bias[np.newaxis], len(first), axis=0),
         ]
     k = 2 * configuration.layers
-    weights.append(_draw(configuration.output_initializer, first + k, (units, outputs)))
+    output = configuration.output_initializer
+    weights.append(_draw(output, first + k, (units, outputs), configuration.output_scale))
     weights.append(np.zeros((len(first), outputs), np.float32))
     return weights
 
@@ -69,13 +82,13 @@ def _bias(configuration: Configuration) -> np.ndarray:
     return bias
 
 
-def _draw(initializer: str, seeds: np.ndarray, shape: Shape) -> np.ndarray:
-    """float32 [len(seeds), *shape]: a tensor for each of Keras's seeds."""
+def _draw(initializer: str, seeds: np.ndarray, shape: Shape, scale: float = 1.0) -> np.ndarray:
+    """float32 [len(seeds), *shape]: a tensor for each of Keras's seeds, times `scale`."""
     tensors = np.empty((len(seeds), *shape), np.float32)
     rows = max(1, NUMBERS_IN_CACHE // math.prod(shape))
     for start in range(0, len(seeds), rows):
         part = slice(start, start + rows)
-        tensors[part] = INITIALIZERS[initializer](seeds[part], shape)
+        tensors[part] = INITIALIZERS[initializer](seeds[part], shape, scale)
     return tensors
 
 
@@ -87,48 +100,49 @@ def _uniform_within(limit: float, seeds: np.ndarray, shape: Shape) -> np.ndarray
     return numbers.reshape(-1, *shape)
 
 
-def _variance_scaling(scale: float, fan: float, seeds: np.ndarray, shape: Shape) -> np.ndarray:
-    """Uniform numbers of variance scale / fan, as `keras.initializers.VarianceScaling`."""
-    return _uniform_within(math.sqrt(3.0 * (scale / max(1.0, fan))), seeds, shape)
+def _variance_scaling(variance: float, fan: float, seeds: np.ndarray, shape: Shape) -> np.ndarray:
+    """Uniform numbers of this variance / fan, as `keras.initializers.VarianceScaling`."""
+    return _uniform_within(math.sqrt(3.0 * (variance / max(1.0, fan))), seeds, shape)
 
 
-def _glorot_uniform(seeds: np.ndarray, shape: Shape) -> np.ndarray:
+def _glorot_uniform(seeds: np.ndarray, shape: Shape, scale: float) -> np.ndarray:
     """Glorot and Bengio, AISTATS 2010."""
-    return _variance_scaling(1.0, (shape[0] + shape[1]) / 2.0, seeds, shape)
+    return _variance_scaling(scale**2, (shape[0] + shape[1]) / 2.0, seeds, shape)
 
 
-def _he_uniform(seeds: np.ndarray, shape: Shape) -> np.ndarray:
+def _he_uniform(seeds: np.ndarray, shape: Shape, scale: float) -> np.ndarray:
     """He et al., ICCV 2015."""
-    return _variance_scaling(2.0, shape[0], seeds, shape)
+    return _variance_scaling(2.0 * scale**2, shape[0], seeds, shape)
 
 
-def _lecun_uniform(seeds: np.ndarray, shape: Shape) -> np.ndarray:
+def _lecun_uniform(seeds: np.ndarray, shape: Shape, scale: float) -> np.ndarray:
     """LeCun et al., "Efficient BackProp", 1998."""
-    return _variance_scaling(1.0, shape[0], seeds, shape)
+    return _variance_scaling(scale**2, shape[0], seeds, shape)
 
 
-def _random_uniform(seeds: np.ndarray, shape: Shape) -> np.ndarray:
-    return _uniform_within(0.05, seeds, shape)
+def _random_uniform(seeds: np.ndarray, shape: Shape, scale: float) -> np.ndarray:
+    return _uniform_within(0.05 * scale, seeds, shape)
 
 
-def _random_normal(seeds: np.ndarray, shape: Shape) -> np.ndarray:
-    return (_normal(seeds, math.prod(shape)) * np.float32(0.05)).reshape(-1, *shape)
+def _random_normal(seeds: np.ndarray, shape: Shape, scale: float) -> np.ndarray:
+    return (_normal(seeds, math.prod(shape)) * np.float32(0.05 * scale)).reshape(-1, *shape)
 
 
-def _orthogonal(seeds: np.ndarray, shape: Shape) -> np.ndarray:
+def _orthogonal(seeds: np.ndarray, shape: Shape, scale: float) -> np.ndarray:
     """Saxe et al., ICLR 2014: the Q of a normal matrix's QR, signed so that R's diagonal is ≥ 0."""
     tall = max(shape), min(shape)
     matrices = _normal(seeds, math.prod(shape)).reshape(-1, *tall)
     q, r = np.linalg.qr(matrices.astype(np.float64))
     q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, np.newaxis, :]
+    q *= scale
     return np.swapaxes(q, 1, 2) if shape[0] < shape[1] else q
 
 
-def _zeros(seeds: np.ndarray, shape: Shape) -> np.ndarray:
+def _zeros(seeds: np.ndarray, shape: Shape, scale: float) -> np.ndarray:
     return np.zeros((len(seeds), *shape), np.float32)
 
 
-INITIALIZERS: dict[str, Callable[[np.ndarray, Shape], np.ndarray]] = {
+INITIALIZERS: dict[str, Callable[[np.ndarray, Shape, float], np.ndarray]] = {
     "glorot_uniform": _glorot_uniform,
     "he_uniform": _he_uniform,
     "lecun_uniform": _lecun_uniform,
@@ -137,7 +151,8 @@ INITIALIZERS: dict[str, Callable[[np.ndarray, Shape], np.ndarray]] = {
     "orthogonal": _orthogonal,
     "zeros": _zeros,
 }
-"""What each initialiser of a configuration draws: (Keras's seeds, shape) to [seeds, *shape]."""
+"""What each initialiser of a configuration draws: (Keras's seeds, shape, scale) to
+[seeds, *shape]."""
 
 
 def _uniform(seeds: np.ndarray, count: int) -> np.ndarray:

@@ -92,12 +92,20 @@ def adagrad(c: Configuration, steps: np.ndarray) -> Rows:
 
 
 def adam(c: Configuration, steps: np.ndarray) -> Rows:
-    """Adam (Kingma and Ba 2014) in the form of its section 2, epsilon outside the root."""
-    power_1, power_2 = _powers(c.beta_1, steps), _powers(c.beta_2, steps)
-    one = np.float32(1.0)
-    rate = np.float32(c.learning_rate) * np.sqrt(one - power_2) / (one - power_1)
+    """Adam (Kingma and Ba 2014) in the form of its section 2, epsilon outside the root.
+
+    Other bias corrections than Adam's own are those of `Configuration`.
+    """
+    held = float(c.bias_correction_update)
+    corrected = {
+        "on": steps,
+        "off": np.full_like(steps, np.inf),
+        "frozen": np.minimum(steps, held),
+        "flat": np.full_like(steps, held),
+        "shifted": steps + held,
+    }[c.bias_correction]
     return {
-        "rate": rate,
+        "rate": _corrected_rate(c, corrected),
         "by_m": 1.0,
         "floor": c.epsilon,
         "root": 1.0,
@@ -110,7 +118,8 @@ def adam(c: Configuration, steps: np.ndarray) -> Rows:
 
 def adamw(c: Configuration, steps: np.ndarray) -> Rows:
     """Adam with decoupled weight decay (Loshchilov and Hutter 2017) of every weight."""
-    return {**adam(c, steps), "decay": c.weight_decay * c.learning_rate}
+    decay = c.weight_decay * c.learning_rate
+    return {**adam(c, steps), "rate": _corrected_rate(c, steps), "decay": decay}
 
 
 def nadam(c: Configuration, steps: np.ndarray) -> Rows:
@@ -140,6 +149,13 @@ OPTIMIZERS: dict[str, Callable[[Configuration, np.ndarray], Rows]] = {
     "adamw": adamw,
     "nadam": nadam,
 }
+
+
+def _corrected_rate(c: Configuration, steps: np.ndarray) -> np.ndarray:
+    """The learning rate times √(1 − beta_2ᵗ) / (1 − beta_1ᵗ) at each update t of `steps`."""
+    one = np.float32(1.0)
+    numerator = np.sqrt(one - _powers(c.beta_2, steps))
+    return np.float32(c.learning_rate) * numerator / (one - _powers(c.beta_1, steps))
 
 
 def _powers(base: float, steps: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 from studies.run import Ending, FinishedRun, Run
 from studies.tasks import Task
 from sweep.engine import optimizers
-from sweep.engine.initializers import initial_weights
+from sweep.engine.initializers import DRAWN_FROM, initial_weights
 from sweep.engine.optimizers import COEFFICIENTS
 from sweep.engine.program import Shape, gates_of, program, shape_of
 from sweep.engine.runtime import cores, prepare
@@ -240,9 +240,8 @@ class Population:
         for slot in slots:
             run = self._runs[slot]
             assert run is not None
-            c = run.configuration
-            alike = (c.units, c.kernel_initializer, c.recurrent_initializer, c.output_initializer)
-            groups.setdefault((*alike, c.unit_forget_bias), []).append(slot)
+            alike = tuple(getattr(run.configuration, name) for name in DRAWN_FROM)
+            groups.setdefault(alike, []).append(slot)
         return list(groups.values())
 
     def _weights(self, runs: list[Run | None]) -> list[np.ndarray]:

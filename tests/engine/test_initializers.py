@@ -85,6 +85,17 @@ def test_orthogonal_weights_are_keras_s_but_for_rounding(keras, cell, features):
             np.testing.assert_allclose(tensor, theirs, rtol=0, atol=bound)
 
 
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_the_output_layer_s_weights_are_those_of_its_initialiser_times_its_scale(name):
+    plain = Configuration(units=9, output_initializer=name)
+    scaled = plain.model_copy(update={"output_scale": 3.5})
+    *stack, plain_kernel, _ = initial_weights(plain, SEEDS, 2, 3)
+    *same, scaled_kernel, bias = initial_weights(scaled, SEEDS, 2, 3)
+    np.testing.assert_allclose(scaled_kernel, 3.5 * plain_kernel, rtol=0, atol=2e-6)
+    assert all(np.array_equal(a, b) for a, b in zip(stack, same, strict=True))
+    assert not bias.any()
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     rows=st.integers(1, 20),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studies.run import MAX_SEED, Configuration, FinishedRun, Run
+from studies.run import KERAS_2_0_3, MAX_SEED, Configuration, FinishedRun, Run
 from studies.tasks import Task
 from sweep.engine import train
 from sweep.keras import train_in_keras
@@ -118,6 +118,25 @@ CASES = [
         )
         for optimizer in ("rmsprop", "adagrad", "adam", "adamw", "nadam")
     ),
+    # Adam's step size over time, and the scale of the output layer.
+    *(
+        case(
+            f"adam, bias correction {correction}",
+            units=12,
+            learning_rate=0.01,
+            bias_correction=correction,
+            bias_correction_update=20,
+            output_initializer=initializer,
+            output_scale=scale,
+        )
+        for correction, initializer, scale in [
+            ("off", "random_uniform", 4.0),
+            ("frozen", "glorot_uniform", 0.25),
+            ("flat", "random_normal", 8.0),
+            ("shifted", "orthogonal", 0.5),
+        ]
+    ),
+    case("Keras 2.0.3", **THREE_BY_15, output_initializer="random_uniform", **KERAS_2_0_3),
     # Several features, five classes, other activations and initialisers.
     case(
         "lstm, five classes, Keras 2's hard sigmoid",
