@@ -21,7 +21,7 @@ from sweep.results import StudyResult, TrialResult
 BEST = 10
 """Configurations in a table, besides those that the study file gave."""
 
-CURVES_HEIGHT = 13
+CURVES_HEIGHT = 11
 MOST_CURVES = 12
 """Replicates drawn in one plot; more cannot be told apart."""
 
@@ -120,52 +120,46 @@ def replicates_table(trial: TrialResult) -> Table:
 def curves(trial: TrialResult, series: str, width: int, colours: bool) -> str:
     """A series of the trial's replicates over epochs, drawn in `width` columns.
 
-    Dotted lines mark chance and, where a replicate escaped, the median escape. At most
-    `MOST_CURVES` replicates are drawn.
+    Dotted lines mark chance and, where a replicate escaped, the median escape; up to there the axis
+    is heavy. At most `MOST_CURVES` replicates are drawn.
     """
     import numpy as np
-    import plotext
 
-    figure = plotext.figure
-    figure.clear()
-    figure.plot_size(width, CURVES_HEIGHT)
+    from sweep.cli.plot import COLOURS, Plot
+
     shown = trial.runs[:MOST_CURVES]
-    highest = 1
-    top = 1.0 if series == "accuracy" else 0.0
     band = trial.plateaus.band
     chance = band.accuracy if series == "accuracy" else band.loss
+    # One diverging replicate must not press all others flat against the axis.
+    ceiling = 1.0 if series == "accuracy" else 3 * chance
+    lines: list[tuple[np.ndarray, np.ndarray]] = []
     for run in shown:
         values = np.asarray(run.curve(series), dtype=float)
         finite = np.flatnonzero(np.isfinite(values))
-        highest = max(highest, run.epochs)
-        if not len(finite):
-            continue
-        # One diverging replicate must not press all others flat against the axis.
-        ceiling = 3 * chance if series == "loss" else 1.0
-        heights = np.minimum(values[finite], ceiling)
-        top = max(top, float(heights.max()))
-        line = figure.signal((finite + 1).tolist(), heights.tolist(), marker="braille")
-        figure.draw(line.lines())
-    figure.line(chance, orientation=0, style="dotted")
+        if len(finite):
+            lines.append((finite + 1, np.minimum(values[finite], ceiling)))
+    highest = max(run.epochs for run in shown)
+    top = max(chance, 1.0 if series == "accuracy" else 0.0)
+    for _, values in lines:
+        top = max(top, float(values.max()))
+    ticks = {height: f"{height:g}" for height in _ticks(top)}
+    margin = max(len(text) for text in ticks.values()) + 1
+    plot = Plot(max(1, width - margin), CURVES_HEIGHT, (1, max(2, highest)), (0.0, top * 1.02))
+    plot.level(chance)
     escape = trial.summary.escape_median
     if escape is not None:
-        figure.line(escape, orientation=1, style="dotted")
-    top = max(top, chance)
-    heights = _ticks(top)
-    figure.ruler("y").lim(0, top * 1.02)
-    figure.ruler("y").ticks(heights, [f"{height:g}" for height in heights])
-    figure.ruler("x").lim(1, max(2, highest))
-    ticks = sorted({round(1 + (highest - 1) * share / 5) for share in range(6)})
-    figure.ruler("x").ticks(ticks, [str(tick) for tick in ticks])
+        plot.mark(escape)
+    for place, (epochs, values) in enumerate(lines):
+        plot.curve(epochs, values, COLOURS[place % len(COLOURS)])
+    along = sorted({round(1 + (highest - 1) * share / 5) for share in range(6)})
     left_out = len(trial.runs) - len(shown)
     also = f" ({left_out} more replicates not drawn)" if left_out else ""
     marks = f"chance {number(chance)}"
     if escape is not None:
         marks += f", plateau up to epoch {number(escape - 1)}"
     heading = textwrap.fill(f"{series} by epoch – dotted: {marks}{also}", width)
-    drawing = str(figure.build().string(colorless=not colours))
-    figure.clear()
-    return f"{heading}\n{drawing}"
+    heavy_to = escape - 1 if escape is not None and escape > 1 else None
+    return "\n".join([heading, *plot.lines(along, ticks, colours, heavy_to)])
 
 
 def _ticks(top: float) -> list[float]:
