@@ -34,6 +34,12 @@ An epoch counts as outside the band when
   the records, or with ten records;
 - or it solved the task.
 
+**Tasks with numbers to predict.** There accuracy is the share of records whose prediction is near
+enough, the loss the mean squared error, and a network at chance predicts the targets' mean. The
+band is made from the share of records that one number gets right and from the targets' variance, by
+the same rules (`regression_band`): H is the variance, and `loss_low` what a prediction that is
+independent of the targets explains by chance, with a probability of `TAIL`.
+
 An epoch whose loss or accuracy is not finite is not outside. The loss alone does not end a plateau:
 it starts to fall several epochs before accuracy moves, and that is progress hidden under the
 plateau, not its end.
@@ -51,12 +57,15 @@ the band from epoch 1, and all that were trained for a run that never escaped; i
 censored, as longer than that. The transition goes from the escape to the target. So, where the task
 was solved, epochs to target = plateau length + 1 + transition length. Its sharpness is the largest
 rise of accuracy from one epoch to the next, from the last epoch of the plateau on; at 200 records,
-one of less than 0.1 is not told from noise.
+one of less than 0.1 is not told from noise. Levels that a curve holds after its escape are the
+matter of `sweep.analysis.segments`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 
@@ -74,9 +83,9 @@ BLOCK = 8192
 class ChanceBand:
     """Where a run at chance stays: accuracies in `low` … `high`, losses about `loss`.
 
-    `loss` is the cross-entropy of the class frequencies in nats; `loss_low` … `loss_high` is where
-    the loss of a network at chance is looked for. `accuracy` is the share of the most frequent
-    class.
+    `accuracy` is the share of the most frequent class and `loss` the cross-entropy of the class
+    frequencies in nats; of a task with numbers to predict, they are what one number for all records
+    reaches. `loss_low` … `loss_high` is where the loss of a network at chance is looked for.
     """
 
     accuracy: float
@@ -122,13 +131,14 @@ def find_plateaus(
     lengths: np.ndarray,
     solved: np.ndarray,
     *,
-    class_counts: Sequence[int],
+    chance: ChanceBand | Sequence[int],
 ) -> Plateaus:
     """The plateau, escape and transition of every run.
 
-    `loss` (nats) and `accuracy` (0 … 1) are float [runs, epochs], column 0 being epoch 1; what they
-    hold beyond a run's `lengths` (int [runs], at least 1) is ignored. `solved` (bool [runs]) says
-    that a run's last epoch reached its target. `class_counts` are the records of each class.
+    `loss` (nats, or a mean squared error) and `accuracy` (0 … 1) are float [runs, epochs], column 0
+    being epoch 1; what they hold beyond a run's `lengths` (int [runs], at least 1) is ignored.
+    `solved` (bool [runs]) says that a run's last epoch reached its target. `chance` is the task's
+    chance band, or the records of each class, from which `chance_band` makes it.
 
     Raises ValueError when the shapes do not agree or fewer than two classes have records.
     """
@@ -142,7 +152,7 @@ def find_plateaus(
         )
     if runs and not (lengths.min() >= 1 and lengths.max() <= epochs):
         raise ValueError(f"lengths have to be in 1 … {epochs}")
-    band = chance_band(tuple(class_counts))
+    band = chance if isinstance(chance, ChanceBand) else chance_band(tuple(chance))
     trained = np.arange(epochs) < lengths[:, None]
 
     outside = _outside(loss, accuracy, band) & trained
@@ -161,13 +171,13 @@ def find_plateaus(
     )
 
 
-def plateaus_of(runs: Sequence[FinishedRun], class_counts: Sequence[int]) -> Plateaus:
+def plateaus_of(runs: Sequence[FinishedRun], chance: ChanceBand | Sequence[int]) -> Plateaus:
     """`find_plateaus` for finished runs, in their order, with bounded memory."""
-    parts = [_of_block(runs[i : i + BLOCK], class_counts) for i in range(0, len(runs), BLOCK)]
+    parts = [_of_block(runs[i : i + BLOCK], chance) for i in range(0, len(runs), BLOCK)]
     if not parts:
         nothing = np.empty((0, 1))
         none = np.empty(0)
-        return find_plateaus(nothing, nothing, none, none, class_counts=class_counts)
+        return find_plateaus(nothing, nothing, none, none, chance=chance)
     arrays = (np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS)
     return Plateaus(parts[0].band, *arrays)
 
@@ -196,6 +206,32 @@ def chance_band(class_counts: tuple[int, ...]) -> ChanceBand:
         loss=entropy,
         loss_low=entropy * known,
         loss_high=entropy * (2.0 - known),
+    )
+
+
+def regression_band(accuracy: float, variance: float, records: int) -> ChanceBand:
+    """The chance band of a task whose targets are numbers.
+
+    `accuracy` (0 … 1, below 1) is the largest share of records that one and the same prediction
+    gets near enough, `variance` that of the targets (the mean squared error of predicting their
+    mean). A prediction far off all targets has an accuracy of 0, so the band has no lower edge.
+
+    Raises ValueError where one number is near enough to every target, or there is no variance.
+    """
+    if not 0.0 <= accuracy < 1.0 or not 0.0 < variance < math.inf or records < 1:
+        raise ValueError(
+            f"an accuracy of {accuracy:g} and a variance of {variance:g} of {records} records "
+            "leave nothing to learn"
+        )
+    # The squared correlation of independent numbers, times their count, is χ² with one degree.
+    explained = min(0.5, NormalDist().inv_cdf(1.0 - TAIL / 2.0) ** 2 / records)
+    return ChanceBand(
+        accuracy=accuracy,
+        low=0.0,
+        high=min(1.0, (quantile_above(records, accuracy, TAIL) + 0.5) / records),
+        loss=variance,
+        loss_low=variance * (1.0 - explained),
+        loss_high=variance * (1.0 + explained),
     )
 
 
@@ -245,7 +281,7 @@ def _largest_rise(accuracy: np.ndarray, escape: np.ndarray, lengths: np.ndarray)
     return np.fmax.reduce(rises, axis=1).astype(np.float64)
 
 
-def _of_block(runs: Sequence[FinishedRun], class_counts: Sequence[int]) -> Plateaus:
+def _of_block(runs: Sequence[FinishedRun], chance: ChanceBand | Sequence[int]) -> Plateaus:
     lengths = np.array([run.epochs for run in runs])
     loss = np.full((len(runs), int(lengths.max())), np.nan, dtype=np.float32)
     accuracy = loss.copy()
@@ -253,4 +289,4 @@ def _of_block(runs: Sequence[FinishedRun], class_counts: Sequence[int]) -> Plate
         loss[row, : run.epochs] = run.curve("loss")
         accuracy[row, : run.epochs] = run.curve("accuracy")
     solved = np.array([run.ended == "solved" for run in runs])
-    return find_plateaus(loss, accuracy, lengths, solved, class_counts=class_counts)
+    return find_plateaus(loss, accuracy, lengths, solved, chance=chance)

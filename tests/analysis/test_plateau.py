@@ -10,7 +10,13 @@ from hypothesis.extra import numpy as arrays
 
 from studies.run import Configuration, FinishedRun, Run
 from sweep.analysis import plateau
-from sweep.analysis.plateau import Plateaus, chance_band, find_plateaus, plateaus_of
+from sweep.analysis.plateau import (
+    Plateaus,
+    chance_band,
+    find_plateaus,
+    plateaus_of,
+    regression_band,
+)
 
 BALANCED = (100, 100)
 
@@ -57,7 +63,7 @@ def one(accuracy, loss=None, *, solved=None, class_counts=BALANCED) -> Plateaus:
         accuracy[None],
         np.array([len(accuracy)]),
         np.array([solved]),
-        class_counts=class_counts,
+        chance=class_counts,
     )
 
 
@@ -117,6 +123,57 @@ class TestTheChanceBand:
     def test_needs_two_classes(self):
         with pytest.raises(ValueError, match="two classes"):
             chance_band((200, 0))
+
+
+class TestTheChanceBandOfNumbers:
+    """The adding problem: two numbers of −1 … 1 to add, scaled to 0.5 + sum / 4, within 0.04."""
+
+    @staticmethod
+    def targets(records: int, seed: int = 0) -> np.ndarray:
+        return 0.5 + np.random.default_rng(seed).uniform(-1, 1, (records, 2)).sum(axis=1) / 4
+
+    def band(self, targets: np.ndarray):
+        near = max(np.mean(np.abs(targets - c) < 0.04) for c in np.linspace(0, 1, 101))
+        return regression_band(float(near), float(targets.var()), len(targets))
+
+    def test_has_a_loss_below_the_variance_and_no_lower_edge(self):
+        band = self.band(self.targets(1000))
+        assert band.low == 0
+        assert band.accuracy < band.high < 0.25
+        assert 0.98 * band.loss < band.loss_low < band.loss < band.loss_high
+
+    def test_is_hardly_ever_left_by_predictions_that_know_nothing(self):
+        random = np.random.default_rng(3)
+        targets = self.targets(200)
+        band = self.band(targets)
+        above = 0
+        for _ in range(5_000):
+            said = random.uniform(0.3, 0.7) + random.normal(0, 0.05, 200)
+            above += np.mean(np.abs(targets - said) < 0.04) > band.high
+        assert above <= 3
+        explained = [np.corrcoef(targets, random.normal(size=200))[0, 1] ** 2 for _ in range(5_000)]
+        assert np.mean(np.array(explained) > 1 - band.loss_low / band.loss) < 0.001
+
+    def test_finds_where_a_run_begins_to_add(self):
+        random = np.random.default_rng(4)
+        targets = self.targets(200)
+        band, curve = self.band(targets), []
+        for epoch in range(1, 61):
+            known = np.clip((epoch - 20) / 20, 0, 1)
+            said = known * targets + (1 - known) * 0.5 + random.normal(0, 0.03, 200)
+            curve.append([np.mean((said - targets) ** 2), np.mean(np.abs(said - targets) < 0.04)])
+        loss, accuracy = np.array(curve).T
+        found = find_plateaus(
+            loss[None], accuracy[None], np.array([60]), np.array([False]), chance=band
+        )
+        assert found.band is band
+        # A third of the way, so with half of the variance explained.
+        assert 22 <= found.escape[0] <= 28
+
+    def test_of_targets_that_one_number_meets_is_refused(self):
+        for accuracy, variance in ((1.0, 0.1), (0.2, 0.0), (0.2, math.nan)):
+            with pytest.raises(ValueError, match="nothing to learn"):
+                regression_band(accuracy, variance, 100)
 
 
 class TestAKnownCurve:
@@ -228,7 +285,7 @@ class TestManyCurves:
         loss = entropy * (1 - rise) + 0.01 + random.normal(0, 0.005, rise.shape)
         solved = np.ones(runs, dtype=bool)
         lengths = np.minimum(start + width - 1, epochs)
-        return find_plateaus(loss, accuracy, lengths, solved, class_counts=counts), start
+        return find_plateaus(loss, accuracy, lengths, solved, chance=counts), start
 
     @pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 6])
     @pytest.mark.parametrize("counts", [BALANCED, (67, 67, 66), (20,) * 10])
@@ -256,14 +313,14 @@ class TestManyCurves:
         level = band.loss if loss_says == "chance" else 3 * band.loss
         loss = level + np.abs(random.normal(0, 0.02, accuracy.shape))
         lengths = random.integers(5, 101, len(accuracy))
-        found = find_plateaus(loss, accuracy, lengths, lengths < 0, class_counts=counts)
+        found = find_plateaus(loss, accuracy, lengths, lengths < 0, chance=counts)
         assert np.mean(~found.plateau_censored) < 0.01
 
     def test_noise_with_a_budget_of_ten_thousand_epochs_escapes_no_more_often(self):
         random = np.random.default_rng(6)
         accuracy = random.binomial(200, 0.5, (500, 10_000)) / 200
         lengths = np.full(500, 10_000)
-        found = find_plateaus(accuracy + 5, accuracy, lengths, lengths < 0, class_counts=BALANCED)
+        found = find_plateaus(accuracy + 5, accuracy, lengths, lengths < 0, chance=BALANCED)
         assert np.mean(~found.plateau_censored) < 0.01
 
 
@@ -275,7 +332,7 @@ curves = arrays.arrays(np.float64, (6, 20), elements=st.floats(0, 1))
 )
 def test_a_curve_is_judged_by_itself_alone(accuracy, loss, lengths):
     solved = np.arange(6) % 2 == 0
-    together = find_plateaus(loss, accuracy, lengths, solved, class_counts=BALANCED)
+    together = find_plateaus(loss, accuracy, lengths, solved, chance=BALANCED)
     for i in range(6):
         n = lengths[i]
         alone = one(accuracy[i, :n], loss[i, :n], solved=solved[i])
@@ -290,7 +347,7 @@ def test_a_curve_is_judged_by_itself_alone(accuracy, loss, lengths):
     accuracy=curves, loss=curves, lengths=arrays.arrays(np.int64, 6, elements=st.integers(1, 20))
 )
 def test_plateau_escape_and_transition_add_up_to_the_epochs_to_target(accuracy, loss, lengths):
-    found = find_plateaus(loss, accuracy, lengths, lengths > 0, class_counts=BALANCED)
+    found = find_plateaus(loss, accuracy, lengths, lengths > 0, chance=BALANCED)
     total = found.plateau_length + 1 + found.transition_length
     assert np.array_equal(total, lengths)
     assert not found.plateau_censored.any()
@@ -301,7 +358,7 @@ def test_plateau_escape_and_transition_add_up_to_the_epochs_to_target(accuracy, 
 )
 def test_the_escape_is_the_majority_of_the_definition(accuracy, loss, lengths):
     loss = loss / 4  # below half of chance now and then, within the band never
-    found = find_plateaus(loss, accuracy, lengths, lengths < 0, class_counts=BALANCED)
+    found = find_plateaus(loss, accuracy, lengths, lengths < 0, chance=BALANCED)
     for i in range(6):
         outside = [
             a > found.band.high or w < found.band.loss / 2
@@ -319,11 +376,11 @@ def test_the_escape_is_the_majority_of_the_definition(accuracy, loss, lengths):
 def test_curves_of_different_runs_are_refused():
     with pytest.raises(ValueError, match="not of the same runs"):
         find_plateaus(
-            np.zeros((2, 5)), np.zeros((2, 6)), np.array([5, 5]), np.zeros(2), class_counts=BALANCED
+            np.zeros((2, 5)), np.zeros((2, 6)), np.array([5, 5]), np.zeros(2), chance=BALANCED
         )
     with pytest.raises(ValueError, match="1 … 5"):
         find_plateaus(
-            np.zeros((1, 5)), np.zeros((1, 5)), np.array([6]), np.zeros(1), class_counts=BALANCED
+            np.zeros((1, 5)), np.zeros((1, 5)), np.array([6]), np.zeros(1), chance=BALANCED
         )
 
 
