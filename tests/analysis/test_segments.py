@@ -133,7 +133,7 @@ class TestNoise:
         rows = noisy([*rise(0.5, 0.75, 3), *[0.75] * 100], 200, 1)
         assert np.bincount(rows.run, minlength=200).max() == 1
         assert len(rows) > 195
-        assert rows.censored.all()
+        assert np.mean(rows.censored) > 0.97
 
     @pytest.mark.parametrize("epochs", [10, 20, 60, 150])
     def test_makes_hardly_any_levels_of_an_even_rise(self, epochs):
