@@ -1,31 +1,53 @@
-"""A task: a data set for sequence classification, made from a seed or read from a CSV.
+"""A task: sequences and what is to be told of them, made from a seed or read from a CSV.
 
 The built-in tasks are the modules of this package, a module a family. Each has a tuple `TASKS` of
 `Builtin`; a new module with one is found by itself.
 """
 
 import hashlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from studies.errors import BadInput
 from studies.problems import checked, nearest
 
+Target = Literal["class", "sets", "values"]
+
+TOLERANCE = 0.04
+"""A value is told right if it is off by less than this (Hochreiter and Schmidhuber 1997)."""
+
+MOST_VALUES = 200_000_000
+"""Numbers of a built-in task's inputs: 0.8 GB as the float32 that they are."""
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Sequences and their classes.
+    """Sequences and what is to be told of them.
 
-    `x` is float32 [records, timesteps, features], finite; `y` is int32 [records], in
-    0 … len(classes) − 1; `classes` are the labels as a person knows them, and `columns` the names
-    of the timesteps · features inputs in order, step by step.
+    `x` is float32 [records, timesteps, features], finite. What `y` is, `target` says:
+
+    - "class": int32 [records], the class of each sequence, in 0 … len(classes) − 1, told at its
+      end. A record is right if the largest output is its class's.
+    - "sets": float32 [records, timesteps, len(classes)], 1 for each symbol of the set that is to be
+      told at a step, else 0; all 0 at steps where nothing is asked. A record is right if at every
+      step where something is asked the outputs of the set are all larger than all others.
+    - "values": float32 [records, len(classes)], numbers told at the end. A record is right if each
+      of them is off by less than `TOLERANCE`.
+
+    `classes` are the labels, the symbols or the names of the values as a person knows them, and
+    `columns` the names of the timesteps · features inputs in order, step by step.
+
+    Where sequences differ in length, `lengths` is int32 [records], and the steps after a sequence's
+    end are padding: all zero in `x` (and in `y`, for sets). No step of a sequence is all zero, so
+    that Keras's `Masking` finds the same ends. Raises ValueError where that does not hold.
     """
 
     name: str
@@ -33,6 +55,14 @@ class Task:
     y: np.ndarray
     classes: tuple[str, ...]
     columns: tuple[str, ...] = field(default=())
+    target: Target = "class"
+    lengths: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.lengths is not None:
+            within = np.arange(self.timesteps) < self.lengths[:, None]
+            if not np.array_equal((self.x != 0.0).any(axis=2), within):
+                raise ValueError("the steps that are all zero are not those after the lengths")
 
     @property
     def records(self) -> int:
@@ -48,24 +78,72 @@ class Task:
 
     @cached_property
     def class_counts(self) -> tuple[int, ...]:
-        """Records of each class."""
+        """Records of each class; empty where the targets are no classes."""
+        if self.target != "class":
+            return ()
         return tuple(int(n) for n in np.bincount(self.y, minlength=len(self.classes)))
+
+    @cached_property
+    def chance(self) -> tuple[float, float]:
+        """Accuracy and loss that are reached without looking at the inputs.
+
+        The accuracy is the largest share of records that one answer for all gets right. The loss is
+        that of the best such answer: the cross-entropy of the class frequencies in nats; for sets
+        the mean binary cross-entropy of each symbol's frequency among the steps where something is
+        asked; for values the mean of their variances.
+        """
+        if self.target == "class":
+            share = np.array([n for n in self.class_counts if n]) / self.records
+            return float(share.max()), float(-(share * np.log(share)).sum())
+        if self.target == "values":
+            return _share_of_one_value(self.y), float(self.y.var(axis=0, dtype=np.float64).mean())
+        asked = np.any(self.y, axis=2)
+        share = np.clip(self.y[asked].mean(axis=0, dtype=np.float64), 1e-12, 1.0 - 1e-12)
+        unknown = -share * np.log(share) - (1.0 - share) * np.log1p(-share)
+        return _share_of_one_set(self.y, asked), float(unknown.mean())
 
     @cached_property
     def fingerprint(self) -> str:
         """32 hexadecimal digits that equal data share, whatever it is called."""
+        kind = "<i4" if self.target == "class" else "<f4"
         digest = hashlib.sha256(repr((self.x.shape, len(self.classes))).encode())
         digest.update(np.ascontiguousarray(self.x, dtype="<f4").tobytes())
-        digest.update(np.ascontiguousarray(self.y, dtype="<i4").tobytes())
+        digest.update(np.ascontiguousarray(self.y, dtype=kind).tobytes())
+        # What is the same for most tasks is left out: their fingerprints are those of old.
+        if self.target != "class":
+            digest.update(self.target.encode())
+        if self.lengths is not None:
+            digest.update(np.ascontiguousarray(self.lengths, dtype="<i4").tobytes())
         return digest.hexdigest()[:32]
+
+
+def _share_of_one_value(y: np.ndarray) -> float:
+    """The largest share of records that lie within an interval of twice `TOLERANCE`."""
+    ordered = np.sort(y.astype(np.float64), axis=0)
+    most = [
+        (np.searchsorted(column, column + 2.0 * TOLERANCE) - np.arange(len(column))).max()
+        for column in ordered.T
+    ]
+    return float(min(most) / len(y))
+
+
+def _share_of_one_set(y: np.ndarray, asked: np.ndarray) -> float:
+    """The largest share of records that are asked for one and the same set at all their steps."""
+    counts: dict[bytes, int] = {}
+    for sets, where in zip(y, asked, strict=True):
+        if where.any() and (sets[where] == sets[where][0]).all():
+            key = sets[where][0].tobytes()
+            counts[key] = counts.get(key, 0) + 1
+    return max(counts.values(), default=0) / len(y)
 
 
 @dataclass(frozen=True)
 class Builtin:
     """A built-in task: its name, a sentence on it, its settings and how data is made from them.
 
-    `script(settings)` is Python text that makes the same `x` and `y` with NumPy (imported as `np`)
-    alone, in a few lines, for a person who wants the data without this package.
+    `script(settings)` is Python text that makes the same `x` and `y` (and `lengths`, where the task
+    has them) with NumPy (imported as `np`) alone, for a person who wants the data without this
+    package.
     """
 
     name: str
@@ -73,6 +151,38 @@ class Builtin:
     settings: type[BaseModel]
     make: Callable[[Any], Task]
     script: Callable[[Any], str] | None = None
+
+
+class Settings(BaseModel):
+    """What the built-in tasks have in common: the number of records, and the seed of the data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    records: int = Field(default=500, ge=2, le=10_000_000)
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
+
+    def check_size(self, numbers: int) -> None:
+        """Raises ValueError if a record's `numbers` make too large an `x`."""
+        if self.records * numbers > MOST_VALUES:
+            raise ValueError(
+                f"{self.records:,} records of {numbers:,} numbers are more than {MOST_VALUES:,}"
+            )
+
+
+def step_columns(timesteps: int, features: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Names of the inputs: t1, t2 … for the steps, t1 a, t1 b, t2 a … where steps have features."""
+    steps = [f"t{step}" for step in range(1, timesteps + 1)]
+    return tuple(f"{step} {name}".strip() for step in steps for name in features or ("",))
+
+
+def recipe(generator: Callable[..., Any], made: str, settings: BaseModel, **more: bool) -> str:
+    """The text of a function that stands on NumPy alone, and its call with these settings.
+
+    `made` are the names of what it returns, such as "x, y".
+    """
+    values = settings.model_dump() | more
+    given = ", ".join(f"{key}={value!r}" for key, value in values.items())
+    return f"{inspect.getsource(generator)}\n\n{made} = {generator.__name__}({given})\n"
 
 
 @cache

@@ -1,13 +1,12 @@
 """The Hello World of sequence classification: the class is the first value of the sequence."""
 
+from dataclasses import replace
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from studies.errors import BadInput
-from studies.tasks import Builtin, Task
-
-MOST_VALUES = 200_000_000
-"""Records times timesteps: 0.8 GB as the float32 that they become."""
+from studies.tasks import MOST_VALUES, Builtin, Settings, Task, step_columns
 
 
 class FirstValue(BaseModel):
@@ -34,6 +33,25 @@ class FirstValue(BaseModel):
         if self.records * self.timesteps > MOST_VALUES:
             raise ValueError(f"records times timesteps must be at most {MOST_VALUES:,}")
         return self
+
+
+class CopyFirst(Settings):
+    """Settings of `copy-first`: `distractors` whole numbers of `low` … `high` follow the first."""
+
+    records: int = Field(default=200, ge=2, le=10_000_000)
+    distractors: int = Field(default=10, ge=0, le=9_999)
+    low: int = Field(default=0, ge=-1_000_000, le=1_000_000)
+    high: int = Field(default=9, ge=-1_000_000, le=1_000_000)
+
+    @model_validator(mode="after")
+    def _possible(self) -> "CopyFirst":
+        self.as_first_value()
+        return self
+
+    def as_first_value(self) -> FirstValue:
+        """The settings of `first-value` that make the same data."""
+        given = self.model_dump(exclude={"distractors"})
+        return FirstValue(timesteps=self.distractors + 1, **given)
 
 
 def first_value(settings: FirstValue) -> Task:
@@ -63,7 +81,7 @@ def first_value(settings: FirstValue) -> Task:
                 f"class {y[0]}; take more records, another seed, or balanced = true"
             )
     x[:, 0] = y
-    columns = tuple(f"t{step}" for step in range(1, settings.timesteps + 1))
+    columns = step_columns(settings.timesteps)
     return Task(
         "first-value", x.astype(np.float32)[:, :, None], y.astype(np.int32), ("0", "1"), columns
     )
@@ -86,6 +104,16 @@ def first_value_script(settings: FirstValue) -> str:
     )
 
 
+def copy_first(settings: CopyFirst) -> Task:
+    """`first-value` made longer: the first value, 0 or 1, is to be told after some distractors.
+
+    The plainest of the tasks with a time lag (Hochreiter and Schmidhuber 1997, "Long short-term
+    memory", have several of the kind): nothing has to be found out but which step to keep, and for
+    how long. With two distractors its data are those of `first-value`.
+    """
+    return replace(first_value(settings.as_first_value()), name="copy-first")
+
+
 TASKS = (
     Builtin(
         "first-value",
@@ -93,5 +121,12 @@ TASKS = (
         FirstValue,
         first_value,
         first_value_script,
+    ),
+    Builtin(
+        "copy-first",
+        "the class is the first value of the sequence, 0 or 1; any number of distractors follow",
+        CopyFirst,
+        copy_first,
+        lambda settings: first_value_script(settings.as_first_value()),
     ),
 )

@@ -101,8 +101,8 @@ def test_a_task_and_units_are_all_that_a_study_needs(put):
         ("task = 3", "task = 3: must be a table"),
         ("[task]\nrecords = 3", "task: has neither name nor csv; it takes a built-in task's name"),
         ("[task]\nname = 'first-value'\ncsv = 'a.csv'", "task: has both name and csv"),
-        ("[task]\nname = 'first-valeu'", "must be one of first-value; did you mean first-value?"),
-        ("[task]\nname = 3", "task.name = 3: must be one of first-value"),
+        ("[task]\nname = 'first-valeu'", "two-sequence; did you mean first-value?"),
+        ("[task]\nname = 3", "task.name = 3: must be one of adding, copy-first"),
         (
             "[task]\nname = 'first-value'\nrecord = 3",
             "task.record: there is no such key; did you mean records?",

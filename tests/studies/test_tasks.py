@@ -1,12 +1,14 @@
 """The built-in tasks."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studies.errors import BadInput
-from studies.tasks import builtin_tasks, make_task, settings_model
+from studies.tasks import Task, builtin_tasks, make_task, settings_model
 from studies.tasks.first_value import FirstValue
 
 
@@ -18,12 +20,90 @@ def test_every_task_has_settings_with_defaults_and_makes_data():
         task = make_task(name, {})
         assert task.name == name
         assert task.x.dtype == np.float32
-        assert task.y.dtype == np.int32
+        assert task.y.dtype == (np.int32 if task.target == "class" else np.float32)
         assert np.isfinite(task.x).all()
         assert task.x.shape[0] == len(task.y)
         assert len(task.columns) == task.timesteps * task.features
-        assert min(task.class_counts) > 0
+        assert len(set(task.columns)) == len(task.columns)
         assert make_task(name, settings_model(name)()).fingerprint == task.fingerprint
+        assert make_task(name, {"seed": 1}).fingerprint != task.fingerprint
+        if task.target == "class":
+            assert min(task.class_counts) > 0
+        accuracy, loss = task.chance
+        assert 0.0 <= accuracy < 1.0
+        assert 0.0 < loss < 3.0
+
+
+def test_the_script_of_every_task_makes_its_data_with_numpy_alone():
+    for name, builtin in builtin_tasks().items():
+        for few in ({}, {"records": 41, "seed": 5}):
+            made = settings_model(name).model_validate(few)
+            assert builtin.script is not None
+            names: dict[str, Any] = {"np": np}
+            exec(builtin.script(made), names)
+            task = make_task(name, made)
+            np.testing.assert_array_equal(names["x"], task.x)
+            np.testing.assert_array_equal(names["y"], task.y)
+            if task.lengths is not None:
+                np.testing.assert_array_equal(names["lengths"], task.lengths)
+
+
+def test_data_of_old_keep_their_fingerprints():
+    """Runs are found by them: these are of the first version."""
+    assert make_task("first-value", {}).fingerprint == "93848d6208684a7b167675319385807d"
+    other = make_task("first-value", {"seed": 3, "records": 41})
+    assert other.fingerprint == "8284568addf2517581eb3b3e30ab4942"
+    x = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
+    plain = Task("a", x, np.array([2, 0], np.int32), ("a", "b", "c"))
+    assert plain.fingerprint == "3b0c7bb2011bd6cf114287a4800664fb"
+
+
+def test_what_is_asked_and_where_sequences_end_are_part_of_the_fingerprint():
+    x = np.ones((4, 3, 1), np.float32)
+    x[:, 2] = 0.0
+    y = np.array([[0.0], [1.0], [1.0], [0.0]], np.float32)
+    values = Task("a", x, y, ("v",), target="values")
+    padded = Task("a", x, y, ("v",), target="values", lengths=np.full(4, 2, np.int32))
+    sets = Task("a", x, y[:, None].repeat(3, 1), ("v",), target="sets")
+    prints = {task.fingerprint for task in (values, padded, sets)}
+    assert len(prints) == 3
+
+
+def test_lengths_that_the_zeros_do_not_show_are_refused():
+    x = np.ones((2, 3, 2), np.float32)
+    x[1, 2] = 0.0
+    y = np.array([0, 1], np.int32)
+    right = Task("a", x, y, ("0", "1"), lengths=np.array([3, 2], np.int32))
+    assert right.timesteps == 3
+    for lengths in ([3, 3], [2, 2], [3, 1]):
+        with pytest.raises(ValueError, match="are not those after the lengths"):
+            Task("a", x, y, ("0", "1"), lengths=np.array(lengths, np.int32))
+
+
+def test_chance_of_classes_is_the_largest_share_and_the_entropy():
+    y = np.repeat(np.arange(3, dtype=np.int32), [5, 3, 2])
+    task = Task("a", np.ones((10, 1, 1), np.float32), y, ("a", "b", "c", "none"))
+    accuracy, loss = task.chance
+    assert accuracy == 0.5
+    assert loss == pytest.approx(-(0.5 * np.log(0.5) + 0.3 * np.log(0.3) + 0.2 * np.log(0.2)))
+
+
+def test_chance_of_sets_counts_the_records_that_ask_for_one_set_throughout():
+    y = np.zeros((4, 2, 2), np.float32)
+    y[0, :, 0] = y[1, :, 0] = y[2, :, 1] = 1.0
+    y[3, 0, 0] = y[3, 1, 1] = 1.0
+    task = Task("a", np.ones((4, 2, 1), np.float32), y, ("a", "b"), target="sets")
+    assert task.chance[0] == 0.5
+    assert task.chance[1] == pytest.approx(-(5 * np.log(5 / 8) + 3 * np.log(3 / 8)) / 8)
+
+
+def test_copy_first_is_first_value_made_longer():
+    short = make_task("copy-first", {"distractors": 2})
+    assert short.fingerprint == make_task("first-value", {}).fingerprint
+    for distractors in (0, 3, 100):
+        task = make_task("copy-first", {"distractors": distractors})
+        assert task.x.shape == (200, distractors + 1, 1)
+        assert np.array_equal(task.x[:, 0, 0], task.y)
 
 
 def test_the_class_is_the_first_value_and_the_others_are_digits():
