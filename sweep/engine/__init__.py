@@ -8,6 +8,7 @@ knows nothing of searches, databases or screens. The rooms, in the order in whic
 - `optimizers` turns a run's optimizer and learning rate into numbers, a row for each update;
 - `program` is the compiled chunk of epochs that trains all slots of a population;
 - `cells` and `losses` are what it computes, forwards and backwards;
+- `hidden` is what it measures beside them, where hidden progress is recorded;
 - `runtime` sets TensorFlow up: quiet, with a cache of compiled programs, a thread per core.
 """
 
@@ -31,19 +32,23 @@ def train(
     chunk: int = CHUNK,
     memory: int = MEMORY,
     threads: int | None = None,
+    hidden_progress: bool = False,
 ) -> Iterator[FinishedRun]:
     """Train runs on a task and yield each when it ends.
 
     `runs` is taken from as slots become free, in the caller's thread; an item None means that
     there is nothing to train just now: it is asked again after the next finished run was taken.
     Every finished run has the series loss and accuracy, as `keras.Model.fit` reports them: means
-    over the epoch's records, each batch measured before its update. A run's curve depends on the
+    over the epoch's records, each batch measured before its update; with `hidden_progress` also
+    those of `sweep.engine.hidden`, which takes longer. A run's curve depends on the
     run and the task alone, to the bit: not on the runs beside it, their order, or `threads` (by
     default one per core). Raises RuntimeError when `runs` says None while nothing is in training.
     """
     from sweep.engine.slots import Scheduler
 
-    with Scheduler(task, chunk=chunk, memory=memory, threads=threads) as scheduler:
+    with Scheduler(
+        task, chunk=chunk, memory=memory, threads=threads, hidden_progress=hidden_progress
+    ) as scheduler:
         yield from scheduler.train(iter(runs))
 
 

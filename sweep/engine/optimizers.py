@@ -7,6 +7,10 @@ For a weight p with gradient g, two accumulators m and v, and a run's coefficien
     m ← m_keep · m + m_take · (g · r  if scaled_first else  g)
     p ← p − decay · p − rate · (by_m · m + by_g · g) · (1 if scaled_first else r)
 
+One more column, `step_size`, says what an update multiplies its direction by: the learning rate,
+and for adam and adamw, whose direction is m / (√v + ε), the learning rate times the bias
+correction. No update reads it; it is recorded.
+
 Every optimizer here is a function from a configuration to such coefficients, a row for each update,
 so that runs with different optimizers train side by side in one program. The formulas and defaults
 are those of Keras 3 (keras/src/optimizers), rounding included where it matters: Keras takes powers
@@ -32,6 +36,7 @@ COEFFICIENTS = (
     "v_take",
     "decay",
     "scaled_first",
+    "step_size",
 )
 
 Rows = dict[str, "np.ndarray | float"]
@@ -44,10 +49,19 @@ def coefficients(configuration: Configuration, first: int, updates: int) -> np.n
     """
     steps = np.arange(first, first + updates, dtype=np.float64)
     rows = OPTIMIZERS[configuration.optimizer](configuration, steps)
+    if configuration.optimizer in ("adam", "adamw"):
+        rows["step_size"] = rows["rate"]
+    else:
+        rows["step_size"] = configuration.learning_rate
     table = np.zeros((updates, len(COEFFICIENTS)), np.float32)
     for column, name in enumerate(COEFFICIENTS):
         table[:, column] = rows.get(name, 0.0)
     return table
+
+
+def step_sizes(configuration: Configuration, updates: int) -> np.ndarray:
+    """The optimizer's step size at updates 1 … `updates`: float32 [updates]."""
+    return coefficients(configuration, 1, updates)[:, COEFFICIENTS.index("step_size")]
 
 
 def initial_v(configuration: Configuration) -> float:

@@ -4,7 +4,9 @@ A program belongs to a `Shape`. Its state is stacked over slots, and whatever di
 is data: weights, order of records, the optimizer's coefficients. All tensors are in the layout
 [slots, features, batch], and every model of the population makes its updates in lockstep:
 
-    for each batch of the chunk:  gather records → forward → loss → backward → update
+    for each epoch of the chunk:
+        for each batch:  gather records → forward → loss → backward → update
+        if hidden progress is recorded:  forward, and what states and logits then know
 
 The backward pass is written by hand: it keeps only what it needs, sums weight gradients over time
 steps, and compiles several times as fast as what automatic differentiation writes. TensorFlow's XLA
@@ -13,7 +15,7 @@ compiles the whole chunk into one executable.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -21,6 +23,7 @@ import numpy as np
 
 from studies.run import Configuration, gates
 from studies.tasks import Task
+from sweep.engine import hidden
 from sweep.engine.cells import Cell, keeps_zero, make_cell
 from sweep.engine.losses import softmax_cross_entropy
 from sweep.engine.optimizers import COEFFICIENTS
@@ -33,6 +36,9 @@ more slots empty when a study has few runs of a shape in flight."""
 NARROWEST = 16
 """Models are padded to this width, or the next power of two: few shapes, so few compilations."""
 
+MEASURED_AT_ONCE = 1 << 20
+"""Records, times steps and width, whose hidden progress is measured in one pass."""
+
 UNROLLED = 8
 """Sequences up to this length are written out step by step, longer ones are loops."""
 
@@ -43,7 +49,8 @@ Chunk = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Shape:
-    """What a compiled program is made for. `width` is the units of a layer, padding included."""
+    """What a compiled program is made for. `width` is the units of a layer, padding included, and
+    `hidden_progress` says whether that is recorded."""
 
     cell: str
     layers: int
@@ -57,10 +64,18 @@ class Shape:
     outputs: int
     slots: int
     chunk: int
+    hidden_progress: bool = False
 
     @property
     def updates_per_epoch(self) -> int:
         return math.ceil(self.records / self.batch)
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """What is logged of every epoch."""
+        if not self.hidden_progress:
+            return ("loss", "accuracy")
+        return ("loss", "accuracy", *hidden.series(self.layers, self.timesteps * self.features))
 
     def weights(self) -> list[tuple[int, ...]]:
         """Shapes of the weights of one slot: W, R, b for each layer, then the output's V and b."""
@@ -73,7 +88,14 @@ class Shape:
         return [*shapes, (self.outputs, self.width), (self.outputs, 1)]
 
 
-def shape_of(configuration: Configuration, task: Task, *, chunk: int, memory: int) -> Shape:
+def shape_of(
+    configuration: Configuration,
+    task: Task,
+    *,
+    chunk: int,
+    memory: int,
+    hidden_progress: bool = False,
+) -> Shape:
     """The program that a run belongs to: it follows from the run alone, never from its company."""
     width = configuration.units
     if keeps_zero(configuration.activation):
@@ -98,6 +120,7 @@ def shape_of(configuration: Configuration, task: Task, *, chunk: int, memory: in
         outputs=len(task.classes),
         slots=min(MOST_SLOTS, 1 << (fitting.bit_length() - 1)),
         chunk=chunk,
+        hidden_progress=hidden_progress,
     )
 
 
@@ -110,14 +133,12 @@ def program(shape: Shape) -> Chunk:
     """The traced chunk of a shape; XLA compiles it when it is first called.
 
     chunk(weights, m, v, fresh, fresh_weights, fresh_v, x, labels, order, coefficients)
-        → weights, m, v, losses [epochs, slots], correct [epochs, slots]
+        → weights, m, v, sums [epochs, slots, len(shape.series)]
 
     `fresh` [slots] is 1 where a slot starts a new run from `fresh_weights` and `fresh_v` [slots];
     `x` [records, timesteps · features]; `labels` one-hot [records, outputs]; `order` int32
     [updates, slots, batch], rows of x, the padding of an epoch's last batch being any;
-    `coefficients` [updates, len(COEFFICIENTS), slots]. Losses are summed over records, and correct
-    answers counted: XLA would make a product of the division by their number, and 41 times the
-    rounded 1/41 is less than 1.
+    `coefficients` [updates, len(COEFFICIENTS), slots]. `means` makes of the sums the series.
     """
     tf = prepare()
     cell = make_cell(shape.cell, shape.activation, shape.recurrent_activation)
@@ -125,6 +146,7 @@ def program(shape: Shape) -> Chunk:
     updates = shape.chunk * per_epoch
     mask = np.ones((per_epoch, shape.batch), np.float32)
     mask[-1, shape.records - (per_epoch - 1) * shape.batch :] = 0.0
+    by_batch = len(_summed(shape))
 
     def chunk(
         weights: list[Tensor],
@@ -146,14 +168,7 @@ def program(shape: Shape) -> Chunk:
         v = [started(tf.zeros_like(a) + fresh_v[:, None, None], a) for a in v]
         masks = tf.constant(mask)
 
-        def one_batch(
-            k: Tensor,
-            weights: list[Tensor],
-            m: list[Tensor],
-            v: list[Tensor],
-            losses: Tensor,
-            correct: Tensor,
-        ) -> Any:
+        def one_batch(k: Tensor, weights: Any, m: Any, v: Any, sums: Tensor) -> Any:
             batch = order[k]
             gathered = tf.transpose(tf.gather(x, batch), [0, 2, 1])
             truth = tf.transpose(tf.gather(labels, batch), [0, 2, 1])
@@ -162,20 +177,33 @@ def program(shape: Shape) -> Chunk:
             )
             c = {name: coefficients[k, i][:, None, None] for i, name in enumerate(COEFFICIENTS)}
             updated = [_update(c, *each) for each in zip(weights, m, v, gradients, strict=True)]
-            epoch = [[k // per_epoch]]
-            losses = tf.tensor_scatter_nd_add(losses, epoch, loss[None])
-            correct = tf.tensor_scatter_nd_add(correct, epoch, right[None])
-            weights, m, v = ([u[i] for u in updated] for i in range(3))
-            return k + 1, weights, m, v, losses, correct
+            after, m, v = ([u[i] for u in updated] for i in range(3))
+            measured = [loss, right]
+            if shape.hidden_progress:
+                measured += hidden.movement(weights, after, gradients, c["step_size"][:, 0, 0])
+            return k + 1, after, m, v, sums + tf.stack(measured, axis=1)
 
-        sums = tf.zeros([shape.chunk, slots])
-        _, weights, m, v, losses, correct = tf.while_loop(
-            lambda k, *_: k < updates,
-            one_batch,
-            (0, weights, m, v, sums, sums),
-            maximum_iterations=updates,
+        def one_epoch(epoch: Tensor, weights: Any, m: Any, v: Any, sums: Tensor) -> Any:
+            first = epoch * per_epoch
+            _, weights, m, v, measured = tf.while_loop(
+                lambda k, *_: k < first + per_epoch,
+                one_batch,
+                (first, weights, m, v, tf.zeros([slots, by_batch])),
+                maximum_iterations=per_epoch,
+            )
+            if shape.hidden_progress:
+                known = _knowledge(shape, cell, weights, x, labels)
+                measured = tf.concat([measured, tf.stack(known, axis=1)], axis=1)
+            sums = tf.tensor_scatter_nd_update(sums, [[epoch]], measured[None])
+            return epoch + 1, weights, m, v, sums
+
+        _, weights, m, v, sums = tf.while_loop(
+            lambda epoch, *_: epoch < shape.chunk,
+            one_epoch,
+            (0, weights, m, v, tf.zeros([shape.chunk, slots, len(shape.series)])),
+            maximum_iterations=shape.chunk,
         )
-        return weights, m, v, losses, correct
+        return weights, m, v, sums
 
     def spec(*dimensions: int) -> Any:
         return tf.TensorSpec(dimensions, tf.float32)
@@ -200,19 +228,30 @@ def program(shape: Shape) -> Chunk:
     )
 
 
+def means(shape: Shape, sums: np.ndarray) -> np.ndarray:
+    """The series of a chunk, from its sums [epochs, slots, series].
+
+    The division by the number of records is done here: XLA would make a product of it, and 41 times
+    the rounded 1/41 is less than 1.
+    """
+    divisors = np.ones(len(shape.series), np.float32)
+    divisors[: len(_summed(shape))] = shape.updates_per_epoch
+    divisors[:2] = shape.records
+    return sums / divisors
+
+
+def _summed(shape: Shape) -> tuple[str, ...]:
+    """The series that are sums over an epoch's batches; the others are taken at its end."""
+    names = shape.series
+    return names[: names.index("contrast")] if shape.hidden_progress else names
+
+
 def _step(shape: Shape, cell: Cell, weights: list[Tensor], x: Tensor, truth: Tensor, mask: Tensor):
     """Forward and backward through a stack: loss, number correct, gradients like `weights`."""
     tf = prepare()
-    stack: list[Weights] = [tuple(weights[3 * i : 3 * i + 3]) for i in range(shape.layers)]
-    output, output_bias = weights[-2:]
-
-    inputs = _split_steps(shape, x)
-    seen: list[tuple[Any, Any]] = []
-    for layer in stack:
-        outputs, kept = _layer_forward(shape, cell, layer, inputs)
-        seen.append((inputs, kept))
-        inputs = outputs
-    last = inputs[-1]
+    stack, (output, output_bias) = _stack(shape, weights), weights[-2:]
+    seen, outputs = _stack_forward(shape, cell, stack, x)
+    last = outputs[-1]
     loss, right, d_logits = softmax_cross_entropy(output @ last + output_bias, truth, mask)
 
     gradients = [
@@ -227,6 +266,38 @@ def _step(shape: Shape, cell: Cell, weights: list[Tensor], x: Tensor, truth: Ten
         )
         gradients = [*own, *gradients]
     return loss, right, gradients
+
+
+def _knowledge(
+    shape: Shape, cell: Cell, weights: list[Tensor], x: Tensor, labels: Tensor
+) -> list[Tensor]:
+    """What the network knows of all its records, as `hidden.knowledge` says it."""
+    tf = prepare()
+    fitting = max(shape.batch, MEASURED_AT_ONCE // (shape.timesteps * shape.width))
+    rows = hidden.measured_rows(shape.records, fitting)
+    inputs, truth = tf.gather(x, rows), tf.gather(labels, rows)
+    everything = tf.tile(tf.transpose(inputs)[None], [shape.slots, 1, 1])
+    seen, outputs = _stack_forward(
+        replace(shape, batch=len(rows)), cell, _stack(shape, weights), everything
+    )
+    states = [layer_inputs[-1] for layer_inputs, _ in seen[1:]] + [outputs[-1]]
+    output, output_bias = weights[-2:]
+    return hidden.knowledge(states, output @ states[-1] + output_bias, truth, inputs)
+
+
+def _stack(shape: Shape, weights: list[Tensor]) -> list[Weights]:
+    return [tuple(weights[3 * i : 3 * i + 3]) for i in range(shape.layers)]
+
+
+def _stack_forward(shape: Shape, cell: Cell, stack: list[Weights], x: Tensor) -> tuple[Any, Any]:
+    """Each layer's inputs and what its backward pass needs, and the last layer's outputs."""
+    outputs = _split_steps(shape, x)
+    seen: list[tuple[Any, Any]] = []
+    for layer in stack:
+        inputs = outputs
+        outputs, kept = _layer_forward(shape, cell, layer, inputs)
+        seen.append((inputs, kept))
+    return seen, outputs
 
 
 def _layer_forward(shape: Shape, cell: Cell, weights: Weights, inputs: Any) -> tuple[Any, Any]:

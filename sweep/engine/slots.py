@@ -20,7 +20,7 @@ from studies.tasks import Task
 from sweep.engine import optimizers
 from sweep.engine.initializers import DRAWN_FROM, initial_weights
 from sweep.engine.optimizers import COEFFICIENTS
-from sweep.engine.program import Shape, gates_of, program, shape_of
+from sweep.engine.program import Shape, gates_of, means, program, shape_of
 from sweep.engine.runtime import cores, prepare
 
 AHEAD = 8
@@ -31,10 +31,19 @@ company, few enough that memory stays bounded however many runs there are."""
 class Scheduler:
     """Threads that train runs of one task."""
 
-    def __init__(self, task: Task, *, chunk: int, memory: int, threads: int | None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        *,
+        chunk: int,
+        memory: int,
+        threads: int | None,
+        hidden_progress: bool = False,
+    ) -> None:
         self._task = task
         self._chunk = chunk
         self._memory = memory
+        self._hidden_progress = hidden_progress
         self._threads = threads or cores()
         self._change = threading.Condition()
         self._waiting: dict[Shape, deque[Run]] = {}
@@ -98,7 +107,13 @@ class Scheduler:
             x = self._task.x.reshape(self._task.records, -1)
             labels = np.eye(len(self._task.classes), dtype=np.float32)[self._task.y]
             self._data = tf.constant(x, tf.float32), tf.constant(labels, tf.float32)
-        shape = shape_of(run.configuration, self._task, chunk=self._chunk, memory=self._memory)
+        shape = shape_of(
+            run.configuration,
+            self._task,
+            chunk=self._chunk,
+            memory=self._memory,
+            hidden_progress=self._hidden_progress,
+        )
         with self._change:
             self._waiting.setdefault(shape, deque()).append(run)
             self._change.notify()
@@ -204,7 +219,7 @@ class Population:
             first = done * shape.updates_per_epoch + 1
             table[:, :, slot] = optimizers.coefficients(run.configuration, first, updates)
         batches = order.reshape(shape.slots, updates, shape.batch).transpose(1, 0, 2)
-        *state, losses, correct = program(shape)(
+        *state, sums = program(shape)(
             *self._state,
             tf.constant(fresh),
             news,
@@ -215,8 +230,7 @@ class Population:
             tf.constant(table),
         )
         self._state = state
-        sums = np.stack([losses.numpy(), correct.numpy()], axis=-1)
-        return self._collect(sums / np.float32(shape.records))
+        return self._collect(means(shape, sums.numpy()))
 
     def _seat(self, arrivals: list[Run]) -> tuple[np.ndarray, np.ndarray]:
         fresh = np.zeros(self.shape.slots, np.float32)
@@ -277,14 +291,15 @@ class Population:
             if ended is None and self._trained[slot] >= run.epochs:
                 ended = "censored"
             if ended is not None:
-                done.append(FinishedRun(run, ended, np.concatenate(self._curves[slot])))
+                curves = np.concatenate(self._curves[slot])
+                done.append(FinishedRun(run, ended, curves, self.shape.series))
                 self._runs[slot] = None
                 self._curves[slot] = []
         return done
 
 
 def _ending(piece: np.ndarray, run: Run) -> tuple[Ending | None, int]:
-    """Whether a run ends within these epochs [epochs, (loss, accuracy)], and how many count."""
+    """Whether a run ends within these epochs [epochs, (loss, accuracy, …)], and how many count."""
     finite = np.isfinite(piece[:, 0])
     # Accuracies are counts over records in single precision: a target such as 0.99 has to be
     # reached by the count that a person would say reaches it.
