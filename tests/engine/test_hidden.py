@@ -104,7 +104,7 @@ def in_keras(run: Run, task: Task) -> dict[str, list[float]]:
         one_hot = np.eye(len(task.classes))[task.y]
         for layer, state in enumerate(states, start=1):
             found.setdefault(f"label_{layer}", []).append(explained(state, one_hot))
-            for column in range(columns.shape[1]):
+            for column in range(columns.shape[1] * (columns.shape[1] <= hidden.MOST_COLUMNS)):
                 name = f"column_{column + 1}_layer_{layer}"
                 found.setdefault(name, []).append(explained(state, columns[:, [column]]))
     return found
