@@ -1,37 +1,46 @@
 """A URL becomes an open database.
 
     with open_database("sqlite:///sweep.db") as database:
-        with database.writing() as connection:
-            connection.execute(...)
+        database.write(lambda connection: connection.execute(...))
 
 Opening brings our tables up to date and does nothing else; where they are, neither alembic nor
-Optuna is imported.
+Optuna is imported. A server that is lost afterwards, as it is when it starts anew, is waited for:
+what was being read or written is then done again as a whole, for `PATIENCE` seconds at most.
 """
 
 import sqlite3
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError
 
-from storage.failures import StorageFailure, Unwritable, plainly, sqlite_code
+from storage.failures import Passing, StorageFailure, Unwritable, plainly, sqlite_code
 from storage.tables import HEAD, VERSION_TABLE
 from studies.errors import BadInput
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-__all__ = ["LOCK_TIMEOUT", "Database", "StorageFailure", "open_database"]
+Result = TypeVar("Result")
+
+__all__ = ["LOCK_TIMEOUT", "PATIENCE", "Database", "StorageFailure", "open_database"]
 
 LOCK_TIMEOUT = 10.0
 """Seconds to wait for another process that is writing to the same SQLite file."""
+
+PATIENCE = 60.0
+"""Seconds for which a server that was lost is waited for, in each reading or writing."""
+
+SILENCE = 10.0
+"""Seconds after which PostgreSQL ends a writing transaction whose process does nothing. One that
+was suspended in its midst would keep others from the study for as long as it sleeps."""
 
 _DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 _SUFFIXES = (".db", ".sqlite", ".sqlite3")
@@ -48,6 +57,8 @@ class Database:
     def __init__(self, address: URL, timeout: float, shown: str | None = None) -> None:
         self._address = address
         self.timeout = timeout
+        self.patience = PATIENCE
+        self._reached = False
         self._optuna: RDBStorage | None = None
         self.url = shown or _shown(address)
         self.engine = _make_engine(address, timeout)
@@ -58,22 +69,70 @@ class Database:
         """The address with its password, to open the same storage in another process."""
         return self._address.render_as_string(hide_password=False)
 
+    def read(self, work: Callable[[Connection], Result]) -> Result:
+        """What `work` makes of a transaction that sees one state of the database.
+
+        Where the server is lost in between, `work` is called again. Raises BadInput or
+        StorageFailure for what the database cannot do.
+        """
+
+        def attempt() -> Result:
+            with self.reading() as connection:
+                return work(connection)
+
+        return self.patiently(attempt)
+
+    def write(self, work: Callable[[Connection], Result]) -> Result:
+        """What `work` makes of a transaction that is kept whole, or not at all when it raises.
+
+        On SQLite it has the file's write lock from its beginning, so that what it reads is still
+        so when it writes. `work` is called again where the server was lost or took back the
+        transaction. Where it was lost with the commit, nobody knows whether that was kept: `work`
+        has to come to the same end when it was. Raises as `read`.
+        """
+
+        def attempt() -> Result:
+            with self.writing() as connection:
+                return work(connection)
+
+        return self.patiently(attempt)
+
+    def patiently(self, attempt: Callable[[], Result]) -> Result:
+        """What `attempt` gives, called again while the server is lost, for `patience` seconds.
+
+        The first connection is not waited for: an address may be wrong.
+        """
+        since: float | None = None
+        pause = 0.05
+        while True:
+            try:
+                with self.plainly():
+                    result = attempt()
+            except Passing as failure:
+                if not self._reached:
+                    raise
+                now = time.monotonic()
+                since = now if since is None else since
+                if now + pause > since + self.patience:
+                    raise StorageFailure(
+                        f"{failure} (tried again for {self.patience:g} s); what was written before "
+                        "is kept, and the same command goes on from there"
+                    ) from failure
+            else:
+                self._reached = True
+                return result
+            time.sleep(pause)
+            pause = min(2 * pause, 2.0)
+
     @contextmanager
     def reading(self) -> Generator[Connection]:
-        """A transaction that sees one state of the database.
-
-        Raises BadInput or StorageFailure for what the database cannot do.
-        """
+        """The transaction of `read`, for a block that nobody calls again."""
         with self.plainly(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Generator[Connection]:
-        """A transaction that is kept whole when the block ends, and not at all when it raises.
-
-        On SQLite it has the file's write lock from its beginning, so that what it reads is still
-        so when it writes. Raises as `reading()`.
-        """
+        """The transaction of `write`, for a block that nobody calls again."""
         with self.plainly(), self._writer.begin() as connection:
             yield connection
 
@@ -98,9 +157,8 @@ class Database:
         Raises BadInput if another version of Optuna made them and this one cannot read them.
         """
         if self._optuna is None:
-            with self.plainly():
-                options = _engine_options(self._address, self.timeout)
-                self._optuna = _open_optuna(self, options)
+            options = _engine_options(self._address, self.timeout)
+            self._optuna = self.patiently(lambda: _open_optuna(self, options))
         return self._optuna
 
     def close(self) -> None:
@@ -232,19 +290,30 @@ class _SQLite(sqlite3.Connection):
 def _engine_options(address: URL, timeout: float) -> dict[str, Any]:
     if address.drivername.startswith("sqlite"):
         return {"connect_args": {"timeout": timeout, "factory": _SQLite}}
-    return {"pool_pre_ping": True}
+    # A server that is gone without a word is noticed, which may take hours by default.
+    limits = {
+        "connect_timeout": 10,
+        "keepalives_idle": 20,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    }
+    given = {name: value for name, value in limits.items() if name not in address.query}
+    return {"pool_pre_ping": True, "connect_args": given}
 
 
 def _make_engine(address: URL, timeout: float) -> Engine:
     options = _engine_options(address, timeout)
     if not address.drivername.startswith("sqlite"):
         try:
-            return sa.create_engine(address, **options)
+            engine = sa.create_engine(address, **options)
         except ModuleNotFoundError as error:
             raise BadInput(
                 f"{_shown(address)}: PostgreSQL needs the driver {error.name}; "
                 "pip install 'sweep[postgresql]' brings it"
             ) from error
+        event.listen(engine, "begin", _limit_silence)
+        return engine
     # The driver's own transactions begin at the first write only; ours begin where they say so.
     options["connect_args"]["isolation_level"] = None
     engine = sa.create_engine(address, **options)
@@ -256,6 +325,14 @@ def _make_engine(address: URL, timeout: float) -> Engine:
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("sweep_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _limit_silence(connection: Connection) -> None:
+    if connection.get_execution_options().get("sweep_writes", False):
+        milliseconds = int(1000 * SILENCE)
+        connection.exec_driver_sql(
+            f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"
+        )
 
 
 def _version(connection: Connection) -> str | None:
@@ -322,13 +399,19 @@ def _open_optuna(database: Database, options: dict[str, Any]) -> "RDBStorage":
 
     for attempt in range(5):
         try:
-            return RDBStorage(database.secret_url, engine_kwargs=options)
-        except (OperationalError, ProgrammingError) as error:
+            opened = RDBStorage(database.secret_url, engine_kwargs=options)
+        except (OperationalError, ProgrammingError, IntegrityError) as error:
             # Optuna looks for its tables and then makes them: another process may do so in between.
             if attempt == 4 or "already exists" not in str(error):
                 raise
+            time.sleep(0.1)
         except RuntimeError as error:
             raise BadInput(
                 f"{database.url}: its Optuna tables are of another version. {error}"
             ) from error
+        else:
+            opened.engine.update_execution_options(sweep_writes=True)
+            if opened.engine.dialect.name == "postgresql":
+                event.listen(opened.engine, "begin", _limit_silence)
+            return opened
     raise AssertionError("the last attempt returns or raises")

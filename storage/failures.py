@@ -2,7 +2,7 @@
 
 SQLAlchemy, the drivers and Optuna each wrap the cause in exceptions of their own; `plainly` finds
 it and raises `BadInput` for a storage that cannot be what the user meant, `StorageFailure` for one
-that cannot be used now.
+that cannot be used now. A failure that may be over when the same is tried again is a `Passing` one.
 """
 
 import sqlite3
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from studies.errors import BadInput
 
@@ -24,6 +24,19 @@ class StorageFailure(Exception):
 
 class Unwritable(StorageFailure):
     """A file or its directory does not let SQLite write there, or not even open it."""
+
+
+class Passing(StorageFailure):
+    """The server was lost or refuses for the moment, or another transaction was in the way.
+
+    Nothing of the transaction was kept, or all of it where the loss came with the commit.
+    """
+
+
+_PASSING = ("08", "40", "57P", "53", "25P03", "55P03")
+"""How the codes of PostgreSQL begin that may be over soon: connection lost, transaction rolled back
+by the server, server shutting down or starting, too many connections, and a transaction that was
+ended because its client was silent."""
 
 
 @contextmanager
@@ -71,8 +84,19 @@ def _translated(error: Exception, shown: str, timeout: float) -> Exception:
     for link in links:
         if isinstance(link, sqlite3.Error) and sqlite_code(link):
             return _from_sqlite(link, shown, timeout)
-    driver = next((link.orig for link in links if isinstance(link, DBAPIError)), None)
-    return StorageFailure(f"{shown}: {_first_line(driver or error)}")
+    wrapped = next((link for link in links if isinstance(link, DBAPIError)), None)
+    if wrapped is None:
+        return StorageFailure(f"{shown}: {_first_line(error)}")
+    kind = Passing if _is_passing(wrapped) else StorageFailure
+    return kind(f"{shown}: {_first_line(wrapped.orig or error)}")
+
+
+def _is_passing(error: DBAPIError) -> bool:
+    code = getattr(error.orig, "sqlstate", None)
+    if code is not None:
+        return str(code).startswith(_PASSING)
+    # Without a code, it was the client that found out: it cannot connect, or was cut off.
+    return error.connection_invalidated or isinstance(error, OperationalError)
 
 
 def _from_sqlite(error: sqlite3.Error, shown: str, timeout: float) -> Exception:

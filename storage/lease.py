@@ -12,9 +12,8 @@ import os
 import socket
 import sys
 import threading
-import time
 import uuid
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,8 +61,7 @@ class Lease:
         from a takeover in between.
         """
         if connection is None:
-            with self._db.reading() as connection:
-                self._check(connection)
+            self._db.read(self._check)
         else:
             self._check(connection)
 
@@ -82,7 +80,7 @@ class Lease:
             )
 
     def renew(self) -> bool:
-        """Gives a sign of life; false if the lease is no longer ours."""
+        """Gives a sign of life, once; false if the lease is no longer ours."""
         with self._db.writing() as connection:
             renewed = connection.execute(
                 leases.update()
@@ -94,14 +92,29 @@ class Lease:
 
 @contextmanager
 def hold(
-    db: Database, study_name: str, *, renewal: float = RENEWAL, stale: float = STALE
+    db: Database,
+    study_name: str,
+    *,
+    waiting: Callable[[LeaseHeld], None] | None = None,
+    renewal: float = RENEWAL,
+    stale: float = STALE,
 ) -> Generator[Lease]:
     """Holds the lease of a study for the block.
 
-    Raises LeaseHeld if a living coordinator has it. The study itself need not be there yet.
+    Where a living coordinator has it, `waiting` is called with who that is, again and again until
+    the lease is free; it has to let some time pass. Without it LeaseHeld is raised. The study
+    itself need not be there yet.
     """
     token = uuid.uuid4().hex
-    _take(db, study_name, token, stale)
+    while True:
+        try:
+            _take(db, study_name, token, stale)
+        except LeaseHeld as held:
+            if waiting is None:
+                raise
+            waiting(held)
+        else:
+            break
     lease = Lease(db, study_name, token)
     done = threading.Event()
 
@@ -141,27 +154,37 @@ def _take(db: Database, study_name: str, token: str, stale: float) -> None:
     there = sa.select(leases, (now - leases.c.heartbeat).label("silence")).where(
         leases.c.study_name == study_name
     )
-    row = None
+
+    def take(connection: Connection) -> Any:
+        """Nothing if the lease is ours now, else who has it."""
+        if connection.execute(insert).rowcount == 1:
+            return None
+        row = connection.execute(there).one_or_none()
+        if row is None:
+            return _UNKNOWN
+        if row.token == token:
+            return None
+        if row.silence > stale or (row.host == host and not _is_alive(row.pid)):
+            takeover = leases.update().where(
+                leases.c.study_name == study_name,
+                leases.c.token == row.token,
+                leases.c.heartbeat == row.heartbeat,
+            )
+            taken = connection.execute(takeover.values(**mine)).rowcount == 1
+            return None if taken else _UNKNOWN
+        return row
+
     # PostgreSQL lets a lease be given back, or change hands, between two of these statements.
     for _ in range(3):
-        with db.writing() as connection:
-            if connection.execute(insert).rowcount == 1:
-                return
-            row = connection.execute(there).one_or_none()
-            if row is None:
-                continue
-            if row.silence > stale or (row.host == host and not _is_alive(row.pid)):
-                takeover = leases.update().where(
-                    leases.c.study_name == study_name,
-                    leases.c.token == row.token,
-                    leases.c.heartbeat == row.heartbeat,
-                )
-                if connection.execute(takeover.values(**mine)).rowcount == 1:
-                    return
-            else:
-                break
-    holder, since = (row.holder, row.since) if row else ("another process", time.time())
-    raise LeaseHeld(study_name, holder, datetime.fromtimestamp(since, UTC))
+        row = db.write(take)
+        if row is None:
+            return
+        if row is not _UNKNOWN:
+            raise LeaseHeld(study_name, row.holder, datetime.fromtimestamp(row.since, UTC))
+    raise LeaseHeld(study_name, "another process", datetime.now(UTC))
+
+
+_UNKNOWN = object()
 
 
 def _now(db: Database) -> sa.ColumnElement[float]:

@@ -26,6 +26,10 @@ MARK = "sweep"
 the system attribute of each of its trials that is ours."""
 
 
+PAGE = 100
+"""Trials in memory at a time while they are added."""
+
+
 def check_free(db: Database, name: str) -> None:
     """Raises BadInput if Optuna has a study of this name."""
     storage = db.optuna_storage()
@@ -38,12 +42,15 @@ def complete(
     db: Database,
     stored: StoredStudy,
     total: int,
-    read: Callable[[int], Sequence[StoredTrial]],
+    *,
+    read: Callable[[int, int], Sequence[StoredTrial]] | None,
+    before_each: Callable[[], None] | None = None,
 ) -> None:
     """Makes Optuna's study say what ours says.
 
-    `total` is one more than the largest number of our trials, `read(first)` gives those from number
-    `first` on. Optuna numbers trials itself, so a trial waits for all before it.
+    `total` is one more than the largest number of our trials, `read(first, end)` gives those from
+    number `first` on that come before `end`; without it none is added. Optuna numbers trials
+    itself, so a trial waits for all before it. `before_each` is called before each is added.
 
     Raises BadInput if Optuna's study is another's, or has trials that are not ours.
     """
@@ -52,17 +59,22 @@ def complete(
         study_id = _study_id(db, storage, stored)
         _describe(storage, study_id, stored)
         there = _count(storage, study_id, total)
-        if there > total or not _last_is_ours(storage, study_id, there):
-            raise BadInput(_strangers(db, stored.name))
-        if there == total:
-            return
-        for trial in read(there):
-            if trial.number != there:
+        if not _last_is_ours(storage, study_id, there, total):
+            study_id, there = _anew(db, storage, study_id, stored), 0
+        while read is not None and there < total:
+            page = read(there, there + PAGE)
+            for trial in page:
+                if trial.number != there:
+                    return
+                if before_each is not None:
+                    before_each()
+                trial_id = storage.create_new_trial(study_id, _frozen(trial))
+                if storage.get_trial_number_from_id(trial_id) != trial.number:
+                    # Somebody added one in this moment: the next time it is seen who.
+                    return
+                there += 1
+            if not page:
                 return
-            trial_id = storage.create_new_trial(study_id, _frozen(trial))
-            if storage.get_trial_number_from_id(trial_id) != trial.number:
-                raise BadInput(_strangers(db, stored.name))
-            there += 1
 
 
 def remove(db: Database, stored: StoredStudy) -> None:
@@ -121,6 +133,21 @@ def _study_id(db: Database, storage: "RDBStorage", stored: StoredStudy) -> int:
     return study_id
 
 
+def _anew(db: Database, storage: "RDBStorage", study_id: int, stored: StoredStudy) -> int:
+    """Makes Optuna's study again, if all that is in its wrong place there is ours.
+
+    So it is after a coordinator that was suspended wrote at the same time as its successor. Raises
+    BadInput where others have added trials.
+    """
+    for trial in storage.get_all_trials(study_id, deepcopy=False):
+        if MARK not in trial.system_attrs:
+            raise BadInput(_strangers(db, stored.name))
+    storage.set_study_user_attr(study_id, MARK, {"study": stored.uuid, "revision": 0})
+    study_id = _study_id(db, storage, stored)
+    _describe(storage, study_id, stored)
+    return study_id
+
+
 def _describe(storage: "RDBStorage", study_id: int, stored: StoredStudy) -> None:
     import optuna
 
@@ -170,12 +197,17 @@ def _count(storage: "RDBStorage", study_id: int, total: int) -> int:
     return low
 
 
-def _last_is_ours(storage: "RDBStorage", study_id: int, count: int) -> bool:
-    """Trials of others come after ours, and we add none after theirs: the last one tells."""
+def _last_is_ours(storage: "RDBStorage", study_id: int, count: int, total: int) -> bool:
+    """Whether the last trial is where we put it, and so are all before it.
+
+    Trials of others come after ours, and we add none after theirs.
+    """
     if count == 0:
         return True
+    if count > total:
+        return False
     trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, count - 1)
-    return MARK in storage.get_trial_system_attrs(trial_id)
+    return storage.get_trial_system_attrs(trial_id).get(MARK) == count - 1
 
 
 def _frozen(trial: StoredTrial) -> "FrozenTrial":

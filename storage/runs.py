@@ -9,16 +9,20 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from storage.database import Database, StorageFailure
 from storage.tables import batches, runs, studies, trial_runs
 from storage.trials import put_task
-from storage.values import TaskFacts
+from storage.values import StoredStudy, TaskFacts
 from studies.run import SEMANTICS, Configuration, Ending, FinishedRun, Run
+
+if TYPE_CHECKING:
+    from storage.lease import Lease
 
 _PAGE = 500
 """Runs in memory at a time while a study's are streamed."""
@@ -34,15 +38,29 @@ class StudyRun:
     finished: FinishedRun
 
 
-def put_runs(db: Database, task: TaskFacts, finished: Iterable[FinishedRun]) -> int:
+class StudyChanged(StorageFailure):
+    """A study was extended, or deleted, while its runs were being read."""
+
+
+def put_runs(
+    db: Database,
+    task: TaskFacts,
+    finished: Iterable[FinishedRun],
+    *,
+    trained_for: StoredStudy | None = None,
+    lease: "Lease | None" = None,
+) -> int:
     """Keeps finished runs of a task, all of them or none, and returns how many were new.
 
     A run is left out if what is there answers its budget already; it takes the place of a censored
-    one that was shorter. All of `finished` is read before the first is written.
+    one that was shorter. All of `finished` is read before the first is written. Before a trial
+    refers to them, runs are kept for the study that they were `trained_for` (see
+    `storage.garbage`); with its `lease` given, nothing is written once that is lost.
 
     Raises StorageFailure or BadInput as the database does; ValueError for curves that do not fit
     their series.
     """
+    study = None if trained_for is None else trained_for.uuid
     rows: dict[str, dict[str, Any]] = {}
     budgets: dict[str, int] = {}
     identities: dict[Configuration, dict[str, Any]] = {}
@@ -53,11 +71,15 @@ def put_runs(db: Database, task: TaskFacts, finished: Iterable[FinishedRun]) -> 
         if identity is None:
             identity = identities[configuration] = configuration.identity()
         row = _row(run, task.fingerprint, identity, now)
+        row["trained_for"] = study
         key = row["key"]
         there = rows.get(key)
         if there is None or not _answers(there["ended"], there["epochs"], run.run.epochs):
             rows[key], budgets[key] = row, run.run.epochs
-    with db.writing() as connection:
+
+    def put(connection: Connection) -> int:
+        if lease is not None:
+            lease.check(connection)
         put_task(db, connection, task)
         new = 0
         for batch in batches(list(rows.values())):
@@ -79,7 +101,9 @@ def put_runs(db: Database, task: TaskFacts, finished: Iterable[FinishedRun]) -> 
             for row in longer:
                 connection.execute(runs.update().where(runs.c.key == row["key"]), row)
             new += len(first) + len(longer)
-    return new
+        return new
+
+    return db.write(put)
 
 
 def find_runs(db: Database, task_fingerprint: str, wanted: Sequence[Run]) -> dict[Run, FinishedRun]:
@@ -97,8 +121,9 @@ def find_runs(db: Database, task_fingerprint: str, wanted: Sequence[Run]) -> dic
         runs.c.curves,
         runs.c.checksum,
     )
-    found: dict[Run, FinishedRun] = {}
-    with db.reading() as connection:
+
+    def find(connection: Connection) -> dict[Run, FinishedRun]:
+        found: dict[Run, FinishedRun] = {}
         for batch in batches(asked):
             query = sa.select(*columns).where(runs.c.key.in_({key for key, _ in batch}))
             there = {row.key: row for row in connection.execute(query)}
@@ -106,36 +131,57 @@ def find_runs(db: Database, task_fingerprint: str, wanted: Sequence[Run]) -> dic
                 row = there.get(key)
                 if row is not None and _answers(row.ended, row.epochs, run.epochs):
                     found[run] = _finished(db, row, run).within(run.epochs)
-    return found
+        return found
+
+    return db.read(find)
 
 
 def iter_runs(db: Database, study: str) -> Iterator[StudyRun]:
     """The runs of a study, given by its uuid, as its budget shows them.
 
-    In the order of trials and replicates; a few hundred are in memory at a time. Raises
+    Of the trials that it has at first, in the order of trials and replicates; a few hundred are in
+    memory at a time. Raises StudyChanged if the study is extended or deleted meanwhile,
     StorageFailure if a stored curve is damaged.
     """
+    mine = trial_runs.c.study == study
+    last = sa.select(sa.func.coalesce(sa.func.max(trial_runs.c.number), -1)).where(mine)
+    end = db.read(lambda connection: connection.execute(last).scalar_one())
+    place = sa.tuple_(trial_runs.c.number, trial_runs.c.replicate)
     query = (
-        sa.select(runs, trial_runs.c.number, trial_runs.c.replicate, studies.c.budget)
+        sa.select(runs, trial_runs.c.number, trial_runs.c.replicate)
         .join(trial_runs, trial_runs.c.run_key == runs.c.key)
-        .join(studies, studies.c.uuid == trial_runs.c.study)
-        .where(trial_runs.c.study == study)
+        .where(mine, trial_runs.c.number <= end)
         .order_by(trial_runs.c.number, trial_runs.c.replicate)
-        .execution_options(yield_per=_PAGE)
+        .limit(_PAGE)
     )
+    state = sa.select(studies.c.revision, studies.c.budget).where(studies.c.uuid == study)
+
+    def page(after: tuple[int, int]) -> tuple[Any, Sequence[Any]]:
+        # A transaction a page: one for all would be held for as long as the reader takes.
+        return db.read(
+            lambda connection: (
+                connection.execute(state).one_or_none(),
+                connection.execute(query.where(place > sa.tuple_(*after))).all(),
+            )
+        )
+
     identity: Mapping[str, Any] | None = None
     configuration: Configuration | None = None
-    with db.reading() as connection:
-        for row in connection.execute(query):
+    now, rows = first, _ = page((-1, -1))
+    while now is not None and rows:
+        for row in rows:
             if configuration is None or row.configuration != identity:
                 identity = row.configuration
                 configuration = Configuration.model_validate(identity)
-            run = Run(configuration, row.seed, row.budget, row.target)
+            run = Run(configuration, row.seed, now.budget, row.target)
             finished = _finished(db, row, run)
             # A run that is too short for the budget is shown as it is, for the reader to judge.
-            if _answers(row.ended, row.epochs, row.budget):
-                finished = finished.within(row.budget)
+            if _answers(row.ended, row.epochs, now.budget):
+                finished = finished.within(now.budget)
             yield StudyRun(row.number, row.replicate, row.key, finished)
+        now, rows = page((rows[-1].number, rows[-1].replicate))
+        if now != first:
+            raise StudyChanged(f"a study in {db.url} was changed while it was read; read it again")
 
 
 def _answers(ended: str, epochs: int, budget: int) -> bool:

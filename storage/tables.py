@@ -28,14 +28,11 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The schema that this version reads and writes; revisions are compared as text."""
 
 VERSION_TABLE = "sweep_version"
 PREFIX = "sweep_"
-
-LONGEST_NAME = 255
-"""Characters that the name of a study may have."""
 
 Item = TypeVar("Item")
 
@@ -98,13 +95,15 @@ runs = Table(
     Column("curves", LargeBinary, nullable=False),
     Column("checksum", BigInteger, nullable=False),
     Column("finished_at", Moment, nullable=False),
+    # The uuid of a study, which may be gone: what it finished waits for it while it is there.
+    Column("trained_for", String(36), index=True),
 )
 
 studies = Table(
     "sweep_studies",
     metadata,
     Column("uuid", String(36), primary_key=True),
-    Column("name", String(LONGEST_NAME), nullable=False, unique=True),
+    Column("name", String(255), nullable=False, unique=True),
     Column("document", JSON, nullable=False),
     # The document's training.epochs: runs are shared, and another study may have trained longer.
     Column("budget", Integer, nullable=False),
@@ -152,7 +151,7 @@ trial_runs = Table(
 leases = Table(
     "sweep_leases",
     metadata,
-    Column("study_name", String(LONGEST_NAME), primary_key=True),
+    Column("study_name", String(255), primary_key=True),
     Column("token", String(32), nullable=False),
     Column("holder", Text, nullable=False),
     Column("host", Text, nullable=False),

@@ -9,12 +9,12 @@ A study has one coordinator, which holds its lease (see `storage.lease`); with t
 coordinator that has lost it writes nothing.
 """
 
-import unicodedata
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection
 
 from storage import mirror
 from storage.database import Database, StorageFailure
-from storage.tables import LONGEST_NAME, batches, runs, studies, tasks, trial_runs, trials
+from storage.tables import batches, runs, studies, tasks, trial_runs, trials
 from storage.values import (
     STUDY_QUERY,
     StoredStudy,
@@ -38,21 +38,19 @@ from storage.values import (
     trial_row,
 )
 from studies.errors import BadInput
-from studies.problems import nearest
 
 if TYPE_CHECKING:
     from storage.lease import Lease
 
 __all__ = [
+    "MissingRun",
     "StoredStudy",
     "StoredTrial",
     "StudyLine",
     "TaskFacts",
     "add_attributes",
-    "check_name",
     "complete_mirror",
     "create_study",
-    "delete_study",
     "find_study",
     "no_study",
     "put_trials",
@@ -61,6 +59,10 @@ __all__ = [
     "study_lines",
     "update_document",
 ]
+
+
+class MissingRun(StorageFailure):
+    """A run of a trial is not stored, or no longer: somebody deleted the study that it was of."""
 
 
 def create_study(
@@ -81,7 +83,11 @@ def create_study(
     Raises BadInput for a name that cannot be one, that a study of ours has, or that Optuna has for
     a study that is not ours.
     """
-    check_name(name)
+    from studies.study import name_problems
+
+    problems = name_problems(name)
+    if problems:
+        raise BadInput("\n".join(problems))
     if len(directions) != len(metric_names):
         raise ValueError("as many directions as metric names are needed")
     mirror.check_free(db, name)
@@ -98,29 +104,34 @@ def create_study(
         user_attrs=plain(user_attrs or {}),
         revision=1,
     )
-    with db.writing() as connection:
+
+    def make(connection: Connection) -> None:
         put_task(db, connection, task, stored.document.get("task"))
         made = connection.execute(
             db.insert(studies).on_conflict_do_nothing(index_elements=["name"]), study_row(stored)
         )
-        if made.rowcount != 1:
+        named = sa.select(studies.c.uuid).where(studies.c.name == name)
+        if made.rowcount != 1 and connection.execute(named).scalar() != stored.uuid:
             raise BadInput(f"a study named {name!r} is already in {db.url}; choose another name")
+
+    db.write(make)
     complete_mirror(db, stored)
     return stored
 
 
 def find_study(db: Database, name: str) -> StoredStudy | None:
     """The study of this name, if there is one."""
-    with db.reading() as connection:
-        row = connection.execute(STUDY_QUERY.where(studies.c.name == name)).one_or_none()
+    query = STUDY_QUERY.where(studies.c.name == name)
+    row = db.read(lambda connection: connection.execute(query).one_or_none())
     return None if row is None else study_from(row)
 
 
 def no_study(db: Database, name: str) -> BadInput:
     """What is said of a name that no study has: the nearest that one has, or all there are."""
+    from studies.problems import nearest
+
     query = sa.select(studies.c.name).order_by(studies.c.created, studies.c.name)
-    with db.reading() as connection:
-        names = list(connection.execute(query).scalars())
+    names = db.read(lambda connection: list(connection.execute(query).scalars()))
     near = nearest(name, names)
     if near:
         hint = f"did you mean {near}? `python -m sweep list` shows all there are"
@@ -160,14 +171,20 @@ def study_lines(db: Database) -> list[StudyLine]:
         .outerjoin(run_counts, run_counts.c.study == studies.c.uuid)
         .order_by(studies.c.created, studies.c.name)
     )
-    with db.reading() as connection:
-        return [StudyLine(*row) for row in connection.execute(query)]
+    return db.read(lambda connection: [StudyLine(*row) for row in connection.execute(query)])
 
 
-def read_trials(db: Database, uuid: str, first: int = 0) -> list[StoredTrial]:
-    """The finished trials of a study from number `first` on, in the order of their numbers."""
-    with db.reading() as connection:
-        return _read_trials(connection, uuid, trials.c.number >= first)
+def read_trials(
+    db: Database, uuid: str, first: int = 0, before: int | None = None
+) -> list[StoredTrial]:
+    """The finished trials of a study in the order of their numbers, from `first` on.
+
+    With `before`, those of lower numbers than that only.
+    """
+    asked = [trials.c.number >= first]
+    if before is not None:
+        asked.append(trials.c.number < before)
+    return db.read(lambda connection: _read_trials(connection, uuid, *asked))
 
 
 def put_trials(
@@ -184,11 +201,13 @@ def put_trials(
     finite are left out. The runs have to be there (`storage.runs.put_runs`). With `mirrored` false,
     Optuna's study follows at the next `complete_mirror`, or the next call that does mirror.
 
-    Raises StorageFailure if a trial of the same number has other content, a run is missing, or the
-    study was deleted or changed by another process; ValueError for a value that is not finite.
+    Raises StorageFailure if a trial of the same number has other content, a run is missing (then
+    `MissingRun`), or the study was deleted or changed by another process; ValueError for a value
+    that is not finite.
     """
     new = _by_number(finished)
-    with db.writing() as connection:
+
+    def put(connection: Connection) -> None:
         _guard(connection, stored, lease)
         there = {
             trial.number: trial
@@ -203,8 +222,10 @@ def put_trials(
         added = [trial for number, trial in new.items() if number not in there]
         if added:
             _insert_trials(db, connection, stored, added, datetime.now(UTC))
+
+    db.write(put)
     if mirrored:
-        complete_mirror(db, stored)
+        complete_mirror(db, stored, lease=lease)
 
 
 def add_attributes(
@@ -219,11 +240,7 @@ def add_attributes(
     Optuna's study has them after the next `complete_mirror`. Raises as `put_trials`.
     """
     new = replace(stored, user_attrs={**stored.user_attrs, **plain(attributes)})
-    with db.writing() as connection:
-        _guard(connection, stored, lease)
-        connection.execute(
-            studies.update().where(studies.c.uuid == stored.uuid), {"user_attrs": new.user_attrs}
-        )
+    _update(db, stored, {"user_attrs": new.user_attrs}, lease)
     return new
 
 
@@ -232,21 +249,20 @@ def update_document(
     stored: StoredStudy,
     document: Mapping[str, Any],
     *,
+    task_name: str | None = None,
     lease: "Lease | None" = None,
 ) -> StoredStudy:
     """Gives a study a new study file that leaves its finished trials as they are: more trials.
 
-    A change of the budget is for `rewrite_trials`, and a ValueError here.
+    `task_name` is what it calls its data from now on. A change of the budget is for
+    `rewrite_trials`, and a ValueError here. Raises as `put_trials`.
     """
-    new = replace(stored, document=plain(document), updated=datetime.now(UTC))
+    task = stored.task if task_name is None else replace(stored.task, name=task_name)
+    new = replace(stored, document=plain(document), task=task, updated=datetime.now(UTC))
     if new.budget != stored.budget:
         raise ValueError("a new budget changes finished trials: use rewrite_trials")
-    with db.writing() as connection:
-        _guard(connection, stored, lease)
-        connection.execute(
-            studies.update().where(studies.c.uuid == stored.uuid),
-            {"document": new.document, "updated": new.updated},
-        )
+    named = {"task_name": new.task.name, "document": new.document, "updated": new.updated}
+    _update(db, stored, named, lease)
     complete_mirror(db, new)
     return new
 
@@ -273,7 +289,11 @@ def rewrite_trials(
         updated=datetime.now(UTC),
         revision=stored.revision + 1,
     )
-    with db.writing() as connection:
+
+    def rewrite(connection: Connection) -> None:
+        there = connection.execute(STUDY_QUERY.where(studies.c.uuid == stored.uuid)).one_or_none()
+        if there is not None and (there.revision, there.document) == (new.revision, new.document):
+            return
         _guard(connection, stored, lease)
         connection.execute(trial_runs.delete().where(trial_runs.c.study == stored.uuid))
         connection.execute(trials.delete().where(trials.c.study == stored.uuid))
@@ -282,66 +302,43 @@ def rewrite_trials(
             {"document": new.document, "budget": new.budget, "revision": new.revision},
         )
         _insert_trials(db, connection, new, list(new_trials.values()), new.updated)
+
+    db.write(rewrite)
     complete_mirror(db, new)
     return new
 
 
-def complete_mirror(db: Database, stored: StoredStudy) -> None:
+def complete_mirror(
+    db: Database, stored: StoredStudy, *, lease: "Lease | None" = None, add: bool = True
+) -> None:
     """Makes Optuna's study say what ours says: makes it, makes it anew, or adds what is missing.
+
+    With `add` false the trials that it lacks are left for another time: then this only finds out,
+    soon, whether they can be added. A coordinator that has lost its lease adds no more.
 
     Raises BadInput if Optuna's study of this name is not this one, or has trials that are not ours.
     """
-    with db.reading() as connection:
+
+    def look(connection: Connection) -> tuple[StoredStudy, int]:
         row = connection.execute(STUDY_QUERY.where(studies.c.uuid == stored.uuid)).one_or_none()
         if row is None:
             raise StorageFailure(f"the study {stored.name!r} is no longer in {db.url}")
-        total = connection.execute(
-            sa.select(sa.func.coalesce(sa.func.max(trials.c.number) + 1, 0)).where(
-                trials.c.study == stored.uuid
-            )
+        last = sa.select(sa.func.coalesce(sa.func.max(trials.c.number) + 1, 0))
+        return study_from(row), connection.execute(
+            last.where(trials.c.study == stored.uuid)
         ).scalar_one()
-    mirror.complete(
-        db, study_from(row), total, lambda first: read_trials(db, stored.uuid, first=first)
-    )
 
-
-def delete_study(db: Database, name: str) -> None:
-    """Deletes a study, Optuna's study of it, and the runs that no other study refers to.
-
-    Optuna's goes first: killed in between, the study is still listed, and the same call ends it.
-    Raises BadInput if there is no such study.
-    """
-    stored = find_study(db, name)
-    if stored is None:
-        raise no_study(db, name)
-    mirror.remove(db, stored)
-    with db.writing() as connection:
-        mine = sa.select(trial_runs.c.run_key).where(trial_runs.c.study == stored.uuid)
-        others = sa.select(trial_runs.c.run_key).where(trial_runs.c.study != stored.uuid)
-        keys = list(connection.execute(mine.except_(others)).scalars())
-        connection.execute(trial_runs.delete().where(trial_runs.c.study == stored.uuid))
-        connection.execute(trials.delete().where(trials.c.study == stored.uuid))
-        connection.execute(studies.delete().where(studies.c.uuid == stored.uuid))
-        for batch in batches(keys):
-            connection.execute(runs.delete().where(runs.c.key.in_(batch)))
-        connection.execute(
-            tasks.delete().where(
-                tasks.c.fingerprint == stored.task.fingerprint,
-                ~sa.exists().where(studies.c.task == tasks.c.fingerprint),
-                ~sa.exists().where(runs.c.task == tasks.c.fingerprint),
-            )
+    def complete() -> None:
+        now, total = db.read(look)
+        mirror.complete(
+            db,
+            now,
+            total,
+            read=partial(read_trials, db, stored.uuid) if add else None,
+            before_each=None if lease is None else lease.check,
         )
 
-
-def check_name(name: str) -> None:
-    """Raises BadInput for what cannot be the name of a study; everything printable can."""
-    if not name.strip():
-        raise BadInput("a study needs a name")
-    if len(name) > LONGEST_NAME:
-        raise BadInput(f"a study's name has at most {LONGEST_NAME} characters, not {len(name)}")
-    for character in name:
-        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
-            raise BadInput(f"a study's name cannot contain the character {character!r}")
+    db.patiently(complete)
 
 
 def put_task(
@@ -355,6 +352,16 @@ def put_task(
     if origin is not None:
         unknown = (tasks.c.fingerprint == task.fingerprint, tasks.c.origin.is_(sa.null()))
         connection.execute(tasks.update().where(*unknown), {"origin": origin})
+
+
+def _update(
+    db: Database, stored: StoredStudy, values: Mapping[str, Any], lease: "Lease | None"
+) -> None:
+    def update(connection: Connection) -> None:
+        _guard(connection, stored, lease)
+        connection.execute(studies.update().where(studies.c.uuid == stored.uuid), values)
+
+    db.write(update)
 
 
 def _guard(connection: Connection, stored: StoredStudy, lease: "Lease | None") -> None:
@@ -404,11 +411,13 @@ def _insert_trials(
     known: set[str] = set()
     for batch in batches(keys):
         query = sa.select(runs.c.key).where(runs.c.key.in_(batch))
-        known.update(connection.execute(query).scalars())
+        # From here on nobody can delete them as unused.
+        held = query.with_for_update(read=True, key_share=True)
+        known.update(connection.execute(held).scalars())
     for trial in new:
         for key in trial.run_keys:
             if key not in known:
-                raise StorageFailure(
+                raise MissingRun(
                     f"trial {trial.number} of {stored.name!r} refers to the run {key}, which is "
                     f"not in {db.url}"
                 )

@@ -192,21 +192,25 @@ EXTENSIONS = ("search.trials", "training.replicates", "training.epochs")
 """What may grow in a study that is continued: what was done stays an answer to it."""
 
 
-def differences(old: Study, new: Study) -> list[Difference]:
-    """In what two studies differ that bears on their results; name and description do not."""
+def differences(old: Study, new: Study, *, same_data: bool = False) -> list[Difference]:
+    """In what two studies differ that bears on their results; name and description do not.
+
+    With `same_data` their tasks are known to be equal: where those come from and how they are read
+    is no difference then.
+    """
     before, after = _flat(old.document()), _flat(new.document())
     return [
         Difference(key, before.get(key), after.get(key))
         for key in dict.fromkeys([*before, *after])
-        if before.get(key) != after.get(key)
+        if before.get(key) != after.get(key) and not (same_data and key.startswith("task."))
     ]
 
 
-def extends(old: Study, new: Study) -> bool:
+def extends(old: Study, new: Study, *, same_data: bool = False) -> bool:
     """Whether `new` asks for what `old` asked for, or for more trials, replicates or epochs."""
     return all(
         difference.key in EXTENSIONS and difference.new >= difference.old
-        for difference in differences(old, new)
+        for difference in differences(old, new, same_data=same_data)
     )
 
 

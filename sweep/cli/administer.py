@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from studies.errors import BadInput
-from sweep.cli.options import DEFAULT_STORAGE, Name, Storage, existing
+from sweep.cli.options import DEFAULT_STORAGE, Storage, existing
 
 
 def dashboard(
@@ -60,25 +60,51 @@ def _check_address(host: str, port: int) -> None:
 
 
 def delete(
-    name: Name,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A study's name, as `list` shows it.")
+    ] = None,
+    unused: Annotated[
+        bool,
+        typer.Option("--unused", help="Delete runs that no study uses, nor can go on with."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
-    """Delete a study, and the runs that no other study uses."""
-    from storage.database import open_database
-    from storage.trials import delete_study, study_lines
+    """Delete a study, and the runs that are of no use without it.
 
+    A study that is being worked on is not deleted. What an interrupted study has finished stays
+    until it goes on or is deleted; --unused takes what was left behind otherwise.
+    """
+    from storage.database import open_database
+    from storage.garbage import count_unused, delete_study, delete_unused
+    from storage.trials import study_lines
+
+    if (name is None) != unused:
+        raise BadInput("delete takes the NAME of a study, or --unused")
     with open_database(storage, create=False) as database:
+        if name is None:
+            count = count_unused(database)
+            if not count:
+                typer.echo(f"No unused runs in {database.url}.", err=True)
+                return
+            _confirm(f"{count} unused runs from {database.url}", yes)
+            count = delete_unused(database)
+            typer.echo(f"Deleted {count} unused runs from {database.url}.", err=True)
+            return
         existing(database, name)
         line = next(line for line in study_lines(database) if line.name == name)
         what = f"{name} ({line.trials} trials, {line.runs} runs) from {database.url}"
-        if not yes:
-            if not sys.stdin.isatty():
-                raise BadInput(
-                    f"delete {what}? Nobody can be asked here; --yes says that it is meant"
-                )
-            if not typer.confirm(f"Delete {what}?", err=True):
-                typer.echo("Nothing was deleted.", err=True)
-                raise typer.Exit(1)
+        _confirm(what, yes)
         delete_study(database, name)
     typer.echo(f"Deleted {what}.", err=True)
+
+
+def _confirm(what: str, yes: bool) -> None:
+    """Returns if `what` is to be deleted: the user said so before, or says so now."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput(f"delete {what}? Nobody can be asked here; --yes says that it is meant")
+    if not typer.confirm(f"Delete {what}?", err=True):
+        typer.echo("Nothing was deleted.", err=True)
+        raise typer.Exit(1)

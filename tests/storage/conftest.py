@@ -1,14 +1,8 @@
-"""One suite for every database: each test that takes `database` or `storage_url` runs on all.
+"""One suite for every database: each test that takes `database` or `storage_url` runs on both."""
 
-SQLite is always there; a PostgreSQL server joins when SWEEP_TEST_POSTGRESQL is the URL of one on
-which databases may be made.
-"""
-
-import os
 import subprocess
 import sys
 import textwrap
-import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,27 +22,19 @@ from optuna.trial import TrialState
 import storage
 from storage.database import Database, open_database
 from storage.runs import put_runs
+from storage.tables import runs
 from storage.trials import StoredStudy, StoredTrial, TaskFacts, create_study, read_trials
 from studies.run import Configuration, FinishedRun, Run
 
 ROOT = Path(storage.__file__).parent.parent
-SERVER = os.environ.get("SWEEP_TEST_POSTGRESQL")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"] if SERVER else ["sqlite"])
-def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An address at which nothing is yet."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/sweep.db"
-        return
-    name = f"sweep_{uuid.uuid4().hex}"
-    server = sa.create_engine(str(SERVER), isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield sa.make_url(str(SERVER)).set(database=name).render_as_string(hide_password=False)
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    server.dispose()
+        return f"sqlite:///{tmp_path}/sweep.db"
+    return request.getfixturevalue("new_postgresql")()
 
 
 @pytest.fixture
@@ -132,11 +118,17 @@ class Bench:
         )
 
     def trial(
-        self, number: int, *, replicates: int = 2, value: float | None = None, budget: int = 40
+        self,
+        number: int,
+        *,
+        replicates: int = 2,
+        value: float | None = None,
+        budget: int = 40,
+        trained_for: StoredStudy | None = None,
     ) -> StoredTrial:
         """A trial whose runs are stored."""
         runs = [finished(seed, units=number + 1, budget=budget) for seed in range(replicates)]
-        put_runs(self.database, self.task, runs)
+        put_runs(self.database, self.task, runs, trained_for=trained_for)
         moment = datetime(2025, 1, 2, 3, 4, number % 60, tzinfo=UTC)
         return StoredTrial(
             number=number,
@@ -155,6 +147,16 @@ class Bench:
         """The keys of the runs that `trial` stores."""
         made = [finished(seed, units=number + 1) for seed in range(replicates)]
         return [run.run.key(self.task.fingerprint) for run in made]
+
+    def stored_keys(self) -> set[str]:
+        """The keys of all runs that are stored."""
+        query = sa.select(runs.c.key)
+        return self.database.read(lambda connection: set(connection.execute(query).scalars()))
+
+    def optuna_names(self) -> list[str]:
+        """The names of Optuna's studies."""
+        studies = self.database.optuna_storage().get_all_studies()
+        return [study.study_name for study in studies]
 
     def assert_mirrored(self, stored: StoredStudy) -> None:
         """Plain Optuna, given the same URL, sees what our tables hold."""

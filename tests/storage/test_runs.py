@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage.database import Database, StorageFailure
-from storage.runs import find_runs, iter_runs, put_runs
+from storage.garbage import delete_study
+from storage.runs import StudyChanged, find_runs, iter_runs, put_runs
 from storage.tables import runs, tasks
-from storage.trials import TaskFacts, put_trials, update_document
+from storage.trials import TaskFacts, put_trials, rewrite_trials, update_document
 from studies.run import SEMANTICS, Configuration, FinishedRun, Run
 
 Make = Callable[..., FinishedRun]
@@ -238,7 +239,13 @@ def test_the_runs_of_a_study_are_shown_as_its_own_budget_has_them(
     assert same(cut[0], finished(0, units=1, budget=5))
 
 
-def test_streaming_sees_one_state_while_others_write(
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.runs._PAGE", 2)
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_streaming_gives_the_trials_that_were_there_when_it_began(
     database: Database, bench, document: Callable
 ) -> None:
     stored = bench.study()
@@ -247,5 +254,29 @@ def test_streaming_sees_one_state_while_others_write(
     next(stream)
     put_trials(database, stored, [bench.trial(3)], mirrored=False)
     update_document(database, stored, document(trials=4))
-    assert len(list(stream)) == 5
+    assert [(run.number, run.replicate) for run in stream] == [
+        (0, 1),
+        (1, 0),
+        (1, 1),
+        (2, 0),
+        (2, 1),
+    ]
     assert len(list(iter_runs(database, stored.uuid))) == 8
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_streaming_a_study_that_is_extended_or_deleted_meanwhile_says_so(
+    database: Database, bench, document: Callable
+) -> None:
+    stored = bench.study()
+    put_trials(database, stored, [bench.trial(n) for n in range(3)], mirrored=False)
+    stream = iter_runs(database, stored.uuid)
+    next(stream)
+    stored = rewrite_trials(database, stored, document(80), [bench.trial(0, replicates=3)])
+    with pytest.raises(StudyChanged, match="was changed while it was read"):
+        list(stream)
+    stream = iter_runs(database, stored.uuid)
+    next(stream)
+    delete_study(database, "hello")
+    with pytest.raises(StudyChanged):
+        list(stream)

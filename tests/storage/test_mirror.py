@@ -1,0 +1,101 @@
+"""Optuna's study says what ours says, whatever others do to it."""
+
+from collections.abc import Callable
+
+import optuna
+import pytest
+
+from storage.database import Database
+from storage.garbage import delete_study
+from storage.trials import (
+    complete_mirror,
+    find_study,
+    put_trials,
+    read_trials,
+    rewrite_trials,
+    study_lines,
+    update_document,
+)
+from studies.errors import BadInput
+
+
+class TestTheMirror:
+    def test_lags_when_it_is_told_to_and_is_completed_later(
+        self, database: Database, bench
+    ) -> None:
+        stored = bench.study()
+        for number in range(7):
+            put_trials(database, stored, [bench.trial(number)], mirrored=number == 2)
+        complete_mirror(database, stored)
+        bench.assert_mirrored(stored)
+
+    def test_is_made_again_after_another_tool_deleted_it(self, database: Database, bench) -> None:
+        stored = bench.study()
+        put_trials(database, stored, [bench.trial(0), bench.trial(1)])
+        optuna.delete_study(study_name="hello", storage=database.secret_url)
+        assert study_lines(database)[0].trials == 2
+        assert len(read_trials(database, stored.uuid)) == 2
+        put_trials(database, stored, [bench.trial(2)])
+        bench.assert_mirrored(stored)
+
+    def test_does_not_take_the_place_of_a_study_that_another_tool_made_of_the_same_name(
+        self, database: Database, bench
+    ) -> None:
+        stored = bench.study()
+        optuna.delete_study(study_name="hello", storage=database.secret_url)
+        theirs = optuna.create_study(study_name="hello", storage=database.secret_url)
+        theirs.set_user_attr("mine", 1)
+        with pytest.raises(BadInput, match="that sweep did not make"):
+            complete_mirror(database, stored)
+        delete_study(database, "hello")
+        assert bench.optuna_names() == ["hello"]
+
+    def test_with_trials_of_another_tool_is_refused_with_the_way_out(
+        self, database: Database, bench
+    ) -> None:
+        stored = bench.study()
+        put_trials(database, stored, [bench.trial(0)])
+        study = optuna.load_study(study_name="hello", storage=database.secret_url)
+        study.ask()
+        for act in (
+            lambda: complete_mirror(database, stored),
+            lambda: put_trials(database, stored, [bench.trial(1)]),
+        ):
+            with pytest.raises(BadInput, match="has trials that sweep did not make"):
+                act()
+        assert len(read_trials(database, stored.uuid)) == 2
+        optuna.delete_study(study_name="hello", storage=database.secret_url)
+        complete_mirror(database, stored)
+        bench.assert_mirrored(stored)
+
+    def test_says_what_the_study_file_says_now(
+        self, database: Database, bench, document: Callable
+    ) -> None:
+        stored = bench.study()
+        put_trials(database, stored, [bench.trial(0)])
+        new = update_document(database, stored, document(search={"trials": 200}))
+        assert new.document["search"] == {"trials": 200}
+        found = find_study(database, "hello")
+        assert found == new
+        bench.assert_mirrored(new)
+        with pytest.raises(ValueError, match="rewrite_trials"):
+            update_document(database, new, document(80))
+
+    def test_keeps_a_persons_notes_on_the_study_when_it_is_made_anew(
+        self, database: Database, bench, document: Callable
+    ) -> None:
+        from optuna_dashboard import get_note, save_note
+
+        stored = bench.study()
+        put_trials(database, stored, [bench.trial(0)])
+        study = optuna.load_study(study_name="hello", storage=database.secret_url)
+        study.set_user_attr("mine", "keep me")
+        save_note(study, "what we saw")
+        note_of_a_trial = f"dashboard:{study.trials[0]._trial_id}:note_ver"
+        database.optuna_storage().set_study_system_attr(study._study_id, note_of_a_trial, 1)
+        rewrite_trials(database, stored, document(), [bench.trial(0, replicates=3)])
+        study = optuna.load_study(study_name="hello", storage=database.secret_url)
+        assert study.user_attrs["mine"] == "keep me"
+        assert get_note(study) == "what we saw"
+        kept = database.optuna_storage().get_study_system_attrs(study._study_id)
+        assert note_of_a_trial not in kept
