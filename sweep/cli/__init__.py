@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from studies.errors import BadInput
-from sweep.cli import administer, export, inspect, run
+from sweep.cli import administer, export, inspect, keras, run
 
 REPORT_FAULTS = (
     "This is a fault in sweep. Please report it with the lines above, the command, "
@@ -98,5 +98,6 @@ app.command()(inspect.status)
 app.command()(inspect.show)
 app.command()(export.report)
 app.command()(export.export)
+app.command()(keras.code)
 app.command()(administer.dashboard)
 app.command()(administer.delete)

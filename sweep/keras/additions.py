@@ -25,15 +25,9 @@ class CorrectedOtherwise(keras.optimizers.schedules.LearningRateSchedule):
         self.beta_1, self.beta_2 = beta_1, beta_2
 
     def __call__(self, step):
-        t = keras.ops.cast(step, "float32") + 1.0
-        if self.correction == "off":
-            return self.rate / self.factor(t)
-        instead = {
-            "frozen": keras.ops.minimum(t, self.update),
-            "flat": self.update,
-            "shifted": t + self.update,
-        }[self.correction]
-        return self.rate * self.factor(instead) / self.factor(t)
+        t, n = keras.ops.cast(step, "float32") + 1.0, self.update
+        due = {"off": float("inf"), "frozen": keras.ops.minimum(t, n), "flat": n, "shifted": t + n}
+        return self.rate * self.factor(due[self.correction]) / self.factor(t)
 
     def factor(self, t):
         power = keras.ops.power

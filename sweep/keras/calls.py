@@ -105,23 +105,27 @@ def written(value: Any, indent: int = 0, room: int = WIDTH) -> str:
     """A call, name or value as Python text, broken into lines where it does not fit.
 
     `indent` is that of the line on which it begins; `room` the columns that are left on that line.
+    A script imports modules of Keras: `keras.layers.Dense` is `layers.Dense` there.
     """
     if isinstance(value, Name):
         return value.text
     if not isinstance(value, Call):
         return repr(value) if not isinstance(value, str) else f'"{value}"'
+    name = value.name.removeprefix("keras.") if value.name.count(".") == 2 else value.name
     parts = [("", arg) for arg in value.args]
     parts += [(f"{key}=", arg) for key, arg in value.kwargs.items()]
     line = ", ".join(key + written(arg, 0, 10**6) for key, arg in parts)
-    line = f"{value.name}({line})"
-    if len(line) <= room or not parts:
-        return line
+    if len(f"{name}({line})") <= room or not parts:
+        return f"{name}({line})"
     inner = indent + 4
+    if len(line) <= WIDTH - inner:
+        return f"{name}(\n{' ' * inner}{line}\n{' ' * indent})"
+    comma = "," if len(parts) > 1 else ""
     lines = [
-        f"{' ' * inner}{key}{written(arg, inner, WIDTH - inner - len(key) - 1)},\n"
+        f"{' ' * inner}{key}{written(arg, inner, WIDTH - inner - len(key) - 1)}{comma}\n"
         for key, arg in parts
     ]
-    return f"{value.name}(\n{''.join(lines)}{' ' * indent})"
+    return f"{name}(\n{''.join(lines)}{' ' * indent})"
 
 
 def _changed(configuration: Configuration, names: tuple[str, ...]) -> dict[str, Any]:
@@ -139,15 +143,15 @@ def _initializer(name: str, seed: Any, scale: float = 1.0) -> Call:
     """The initialiser of that name, its weights times `scale`."""
     # Zeros draw nothing, so they take no seed.
     drawn = {} if name == "zeros" else {"seed": seed}
-    made, kwargs = INITIALIZERS[name], {}
+    made, args, kwargs = INITIALIZERS[name], (), {}
     if name in SCALED_VARIANCE and scale != 1.0:
         variance, mode = SCALED_VARIANCE[name]
         made = "VarianceScaling"
         kwargs = {"scale": variance * scale**2, "mode": mode, "distribution": "uniform"}
     elif name == "random_uniform":
-        kwargs = {"minval": -0.05 * scale, "maxval": 0.05 * scale}
+        args = (-0.05 * scale, 0.05 * scale)
     elif name == "random_normal":
-        kwargs = {"stddev": 0.05 * scale}
+        args = (0.0, 0.05 * scale)
     elif name == "orthogonal" and scale != 1.0:
         kwargs = {"gain": scale}
-    return Call(f"keras.initializers.{made}", (), kwargs | drawn)
+    return Call(f"keras.initializers.{made}", args, kwargs | drawn)

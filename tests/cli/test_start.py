@@ -21,7 +21,7 @@ finally:
 
 
 @pytest.mark.parametrize(
-    "words", ["--help", "list", "status", "show small", "show small 0", "run --help"]
+    "words", ["--help", "list", "status", "show small", "show small 0", "run --help", "code --help"]
 )
 def test_what_trains_nothing_imports_nothing_heavy(stored: Path, words: str) -> None:
     done = subprocess.run(
