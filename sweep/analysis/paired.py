@@ -28,7 +28,7 @@ from statistics import NormalDist
 import numpy as np
 
 from sweep.analysis.bootstrap import ratio_interval, resampled_medians
-from sweep.analysis.survival import CONFIDENCE, Estimate
+from sweep.analysis.estimate import CONFIDENCE, Estimate
 
 MOST_EXACT = 200
 """Pairs up to which the signed-rank test counts all ways to exchange them."""

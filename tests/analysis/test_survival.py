@@ -16,9 +16,9 @@ from studies.run import Configuration, FinishedRun, Run
 from sweep.analysis.plateau import plateaus_of
 from sweep.analysis.survival import (
     as_json,
-    ert,
     kaplan_meier,
     logrank,
+    mean_within,
     median_time,
     objective_value,
     outcomes,
@@ -85,22 +85,6 @@ class TestTheObjective:
         assert once < self.value(0.0, 0.0)
 
 
-class TestExpectedRunningTime:
-    def test_is_all_epochs_spent_over_the_number_solved(self):
-        assert ert(np.array([20, 100, 5]), np.array([True, False, True])) == 62.5
-
-    def test_does_not_exist_where_nothing_was_solved(self):
-        assert ert(np.array([100, 100]), np.array([False, False])) is None
-
-    def test_is_what_restarting_until_success_costs(self):
-        random = np.random.default_rng(1)
-        time, solved = random.integers(1, 100, 20_000), random.random(20_000) < 0.3
-        spent = np.where(solved, time, 100)
-        ends = np.flatnonzero(solved)
-        total = np.cumsum(spent)[ends]
-        assert ert(spent, solved) == pytest.approx(np.diff(total).mean(), rel=0.01)
-
-
 class TestTheSuccessRate:
     @given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
     def test_has_wilsons_interval(self, case):
@@ -113,6 +97,17 @@ class TestTheSuccessRate:
             pytest.approx(wilson.high, abs=1e-12),
         )
         assert 0 <= low <= rate <= high <= 1
+
+    @pytest.mark.parametrize("replicates", [5, 10, 20, 30, 100])
+    def test_interval_covers_the_true_rate_as_often_as_it_says(self, replicates):
+        # Averaged over rates: for a single one the coverage of counts goes up and down.
+        counts = np.arange(replicates + 1)
+        ends = np.array([success_rate(int(n), replicates)[1:] for n in counts])
+        rates = np.linspace(0.05, 0.95, 91)[:, None]
+        covers = (ends[:, 0] <= rates) & (rates <= ends[:, 1])
+        coverage = (scipy.stats.binom.pmf(counts, replicates, rates) * covers).sum(axis=1)
+        assert 0.93 < coverage.mean() < 0.97
+        assert coverage.min() > 0.83
 
     def test_needs_replicates(self):
         with pytest.raises(ValueError, match="0 of 0"):
@@ -184,8 +179,9 @@ class TestKaplanAndMeier:
         theirs = fitter.survival_function_at_times(curve.times).to_numpy()
         assert curve.survival == pytest.approx(theirs, abs=1e-9)
         bands = fitter.confidence_interval_.loc[curve.times].to_numpy()
-        assert curve.low == pytest.approx(bands[:, 0], abs=1e-9)
-        assert curve.high == pytest.approx(bands[:, 1], abs=1e-9)
+        log_log = kaplan_meier(epochs, solved, band="log-log")
+        assert log_log.low == pytest.approx(bands[:, 0], abs=1e-9)
+        assert log_log.high == pytest.approx(bands[:, 1], abs=1e-9)
         data = scipy.stats.CensoredData(uncensored=epochs[solved], right=epochs[~solved])
         if solved.any():
             sf = scipy.stats.ecdf(data).sf
@@ -194,10 +190,46 @@ class TestKaplanAndMeier:
     def test_has_the_median_interval_of_lifelines(self):
         fitter = lifelines.KaplanMeierFitter().fit(MERCAPTOPURINE, RELAPSED)
         low, high = median_survival_times(fitter.confidence_interval_).to_numpy()[0]
-        found = kaplan_meier(MERCAPTOPURINE, RELAPSED).median()
+        found = kaplan_meier(MERCAPTOPURINE, RELAPSED, band="log-log").median()
         assert found.low == low
         assert found.high is None
         assert math.isinf(high)
+
+    @given(st.lists(st.one_of(st.just(100), st.integers(1, 99)), min_size=1, max_size=30))
+    def test_under_one_budget_has_wilsons_interval_of_the_share_unsolved(self, epochs):
+        epochs = np.array(epochs)
+        curve = kaplan_meier(epochs, epochs < 100)
+        for time, low, high in zip(curve.times, curve.low, curve.high, strict=True):
+            _, expected_low, expected_high = success_rate(int((epochs > time).sum()), len(epochs))
+            assert (low, high) == (pytest.approx(expected_low), pytest.approx(expected_high))
+
+    @given(samples)
+    def test_has_a_band_about_the_curve_that_narrows_with_replicates(self, sample):
+        epochs, solved = arrays(sample)
+        curve = kaplan_meier(epochs, solved)
+        assert (curve.low <= curve.survival).all()
+        assert (curve.survival <= curve.high).all()
+        assert ((curve.low >= 0) & (curve.high <= 1)).all()
+        tenfold = kaplan_meier(np.tile(epochs, 10), np.tile(solved, 10))
+        assert (tenfold.high - tenfold.low < curve.high - curve.low).all()
+
+    @pytest.mark.parametrize("replicates", [5, 10, 30])
+    @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+    def test_band_covers_the_true_share_about_as_often_as_it_says(self, replicates, share):
+        random = np.random.default_rng([replicates, int(10 * share)])
+        at = -50 * math.log(share)
+        covered, cases = 0, 1500
+        times = random.exponential(50, (cases, replicates))
+        # Budgets differ, as in a study that was extended.
+        budgets = random.uniform(at / 2, 150, (cases, replicates))
+        for row, budget in zip(times, budgets, strict=True):
+            curve = kaplan_meier(np.minimum(row, budget), row <= budget)
+            place = np.searchsorted(curve.times, at, side="right") - 1
+            low, high = success_rate(replicates, replicates)[1:]
+            if place >= 0:
+                low, high = curve.low[place], curve.high[place]
+            covered += low <= share <= high
+        assert 0.92 < covered / cases < 0.98
 
     def test_of_replicates_that_never_solved_it_has_no_steps(self):
         curve = kaplan_meier(np.array([100, 100]), np.array([False, False]))
@@ -229,6 +261,42 @@ class TestTheRestrictedMean:
     def test_beyond_what_is_known_is_refused(self):
         with pytest.raises(ValueError, match="up to epoch 35, not up to 40"):
             restricted_mean(MERCAPTOPURINE, RELAPSED, 40)
+
+
+class TestTheMeanWithinABudget:
+    def test_is_the_restricted_mean_under_one_budget(self):
+        epochs, solved = np.array([10, 20, 100, 40]), np.array([1, 1, 0, 1], dtype=bool)
+        found = mean_within(epochs, solved, 100)
+        assert found.value == restricted_mean(epochs, solved, 100)[0] == 42.5
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low < 42.5 < found.high
+
+    def test_counts_what_was_solved_later_as_the_budget(self):
+        assert mean_within(np.array([10, 90]), np.array([True, True]), 50).value == 30
+
+    @pytest.mark.parametrize("replicates", [5, 10, 30])
+    @pytest.mark.parametrize("budget", [50, 200])
+    def test_interval_covers_the_true_mean_about_as_often_as_it_says(self, replicates, budget):
+        random = np.random.default_rng([replicates, budget])
+        times = np.ceil(30 * np.exp(0.5 * random.normal(size=(1000, replicates))))
+        many = np.ceil(30 * np.exp(0.5 * random.normal(size=1_000_000)))
+        truth = np.minimum(many, budget).mean()
+        covered = 0
+        for row in times:
+            found = mean_within(np.minimum(row, budget), row <= budget, budget)
+            assert found.low is not None
+            assert found.high is not None
+            covered += found.low <= truth <= found.high
+        assert 0.93 < covered / 1000 < 0.98
+
+    def test_of_a_replicate_given_up_early_is_refused(self):
+        with pytest.raises(ValueError, match="within 50 epochs"):
+            mean_within(np.array([10, 20]), np.array([True, False]), 50)
+
+    def test_of_one_replicate_has_no_interval(self):
+        found = mean_within(np.array([10]), np.array([True]), 50)
+        assert (found.value, found.low, found.high) == (10, None, None)
 
 
 class TestTheLogRankTest:
