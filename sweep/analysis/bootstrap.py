@@ -18,16 +18,16 @@ _AT_ONCE = 4_000_000
 
 
 @lru_cache(maxsize=32)
-def resamples(units: int) -> np.ndarray:
+def resamples(units: int, stream: int = 0) -> np.ndarray:
     """How often each unit is drawn in each resample: int [RESAMPLES, units], not to be written to.
 
-    Each row adds up to `units`. Raises ValueError without units.
+    Each row adds up to `units`. Another `stream` has other draws. Raises ValueError without units.
     """
     if units < 1:
         raise ValueError("resampling needs units to draw from")
     share = np.full(units, 1.0 / units)
-    drawn = np.random.default_rng([units, RESAMPLES]).multinomial(units, share, size=RESAMPLES)
-    drawn = drawn.astype(np.int32)
+    random = np.random.default_rng([units, RESAMPLES, stream])
+    drawn = random.multinomial(units, share, size=RESAMPLES).astype(np.int32)
     drawn.flags.writeable = False
     return drawn
 
@@ -50,21 +50,55 @@ def ratio_interval(
     None with a single unit, or where a mean is zero: there is no interval of the ratio.
     """
     units = len(top)
-    above, below = float(np.mean(top)), float(np.mean(bottom))
-    if units < 2 or above <= 0.0 or below <= 0.0:
+    if units < 2 or np.mean(top) <= 0.0 or np.mean(bottom) <= 0.0:
         return None
-    weights = resamples(units) / units
-    ratio = np.log(above / below)
-    error = np.sqrt((np.mean((top / above - bottom / below) ** 2) + noise) / (units - 1))
-    means_top, means_bottom = weights @ top, weights @ bottom
+    one = np.ones((1, units))
+    (ratio,), (error,) = _log_ratio(one / units, top, bottom, noise)
+    ratios, errors = _log_ratio(resamples(units) / units, top, bottom, noise)
+    return _studentised(float(ratio), float(error), ratios, errors, confidence)
+
+
+def unpaired_ratio_interval(
+    top: np.ndarray, bottom: np.ndarray, noise: tuple[float, float], confidence: float
+) -> tuple[float, float] | None:
+    """The interval of mean(`top`) / mean(`bottom`), drawn independently of one another.
+
+    As `ratio_interval`; the arrays may be of different length, and `noise` is that in the logarithm
+    of a unit of each. None where one has a single unit, or a mean is zero.
+    """
+    if min(len(top), len(bottom)) < 2 or np.mean(top) <= 0.0 or np.mean(bottom) <= 0.0:
+        return None
+    ratio = variance = 0.0
+    ratios, variances = np.zeros((2, RESAMPLES))
+    for stream, (values, sign) in enumerate(((top, 1.0), (bottom, -1.0))):
+        ones, count = np.ones(len(values)), len(values)
+        (own,), (error,) = _log_ratio(np.ones((1, count)) / count, values, ones, noise[stream])
+        drawn, errors = _log_ratio(resamples(count, stream) / count, values, ones, noise[stream])
+        ratio, variance = ratio + sign * float(own), variance + float(error) ** 2
+        ratios, variances = ratios + sign * drawn, variances + errors**2
+    return _studentised(ratio, float(np.sqrt(variance)), ratios, np.sqrt(variances), confidence)
+
+
+def _log_ratio(
+    weights: np.ndarray, top: np.ndarray, bottom: np.ndarray, noise: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """log(mean `top` / mean `bottom`) and its standard error, under every row of weights."""
+    above, below = weights @ top, weights @ bottom
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = (
-            (weights @ (top * top)) / means_top**2
-            - 2.0 * (weights @ (top * bottom)) / (means_top * means_bottom)
-            + (weights @ (bottom * bottom)) / means_bottom**2
+            (weights @ (top * top)) / above**2
+            - 2.0 * (weights @ (top * bottom)) / (above * below)
+            + (weights @ (bottom * bottom)) / below**2
         )
-        errors = np.sqrt((np.maximum(spread, 0.0) + noise) / (units - 1))
-        distance = np.abs(np.log(means_top / means_bottom) - ratio) / errors
+        errors = np.sqrt((np.maximum(spread, 0.0) + noise) / (len(top) - 1))
+        return np.log(above / below), errors
+
+
+def _studentised(
+    ratio: float, error: float, ratios: np.ndarray, errors: np.ndarray, confidence: float
+) -> tuple[float, float]:
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(ratios - ratio) / errors
     # A resample without a single success is as far from the estimate as can be.
     distance[np.isnan(distance)] = np.inf
     far = float(np.quantile(distance, confidence, method="higher"))
@@ -73,7 +107,7 @@ def ratio_interval(
         return float(np.exp(ratio - width)), float(np.exp(ratio + width))
 
 
-def resampled_medians(times: np.ndarray, units: np.ndarray) -> np.ndarray:
+def resampled_medians(times: np.ndarray, units: np.ndarray, stream: int = 0) -> np.ndarray:
     """The median of every resample, float [RESAMPLES]; infinite where it is beyond the budget.
 
     `times` (float [runs]) are infinite for runs that did not get there, `units` (int [runs],
@@ -82,7 +116,7 @@ def resampled_medians(times: np.ndarray, units: np.ndarray) -> np.ndarray:
     """
     order = np.argsort(times, kind="stable")
     ordered, sorted_units = times[order], units[order]
-    drawn = resamples(int(units.max()) + 1)
+    drawn = resamples(int(units.max()) + 1, stream)
     medians = np.empty(RESAMPLES)
     step = max(1, _AT_ONCE // len(times))
     for start in range(0, RESAMPLES, step):
