@@ -53,7 +53,7 @@ def put_runs(
     """Keeps finished runs of a task, all of them or none, and returns how many were new.
 
     A run is left out if what is there answers its budget already; it takes the place of a censored
-    one that was shorter. All of `finished` is read before the first is written. Before a trial
+    one that was shorter, and of one as long that has fewer series. All of `finished` is read before the first is written. Before a trial
     refers to them, runs are kept for the study that they were `trained_for` (see
     `storage.garbage`); with its `lease` given, nothing is written once that is lost.
 
@@ -83,24 +83,20 @@ def put_runs(
         put_task(db, connection, task)
         new = 0
         for batch in batches(list(rows.values())):
-            query = sa.select(runs.c.key, runs.c.ended, runs.c.epochs)
-            stored = {
-                key: (ended, epochs)
-                for key, ended, epochs in connection.execute(
-                    query.where(runs.c.key.in_([row["key"] for row in batch]))
-                )
-            }
+            query = sa.select(runs.c.key, runs.c.ended, runs.c.epochs, runs.c.series)
+            there = connection.execute(query.where(runs.c.key.in_([row["key"] for row in batch])))
+            stored = {row.key: row for row in there}
             first = [row for row in batch if row["key"] not in stored]
             if first:
                 connection.execute(db.insert(runs).on_conflict_do_nothing(), first)
-            longer = [
+            more = [
                 row
                 for row in batch
-                if row["key"] in stored and not _answers(*stored[row["key"]], budgets[row["key"]])
+                if row["key"] in stored and _says_more(row, budgets[row["key"]], stored[row["key"]])
             ]
-            for row in longer:
+            for row in more:
                 connection.execute(runs.update().where(runs.c.key == row["key"]), row)
-            new += len(first) + len(longer)
+            new += len(first) + len(more)
         return new
 
     return db.write(put)
@@ -182,6 +178,13 @@ def iter_runs(db: Database, study: str) -> Iterator[StudyRun]:
         now, rows = page((rows[-1].number, rows[-1].replicate))
         if now != first:
             raise StudyChanged(f"a study in {db.url} was changed while it was read; read it again")
+
+
+def _says_more(row: Mapping[str, Any], budget: int, stored: Any) -> bool:
+    if not _answers(stored.ended, stored.epochs, budget):
+        return True
+    had, has = stored.series.split(","), row["series"].split(",")
+    return row["epochs"] >= stored.epochs and set(had) < set(has)
 
 
 def _answers(ended: str, epochs: int, budget: int) -> bool:

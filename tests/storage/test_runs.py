@@ -101,6 +101,25 @@ def test_a_longer_run_takes_the_place_of_a_shorter_one_only(
     assert len(rows(database)) == 1
 
 
+def test_a_run_with_more_series_takes_the_place_of_one_that_says_no_more_otherwise(
+    database: Database, task: TaskFacts, finished: Make, same: Same
+) -> None:
+    plain, longer = finished(budget=10, solved=None), finished(budget=40, solved=None)
+    measured = FinishedRun(
+        plain.run,
+        plain.ended,
+        np.column_stack([plain.curves, plain.curves[:, :1]]),
+        (*plain.series, "contrast"),
+    )
+    assert put_runs(database, task, [plain]) == 1
+    assert put_runs(database, task, [measured]) == 1
+    assert put_runs(database, task, [plain, measured]) == 0
+    assert same(find_runs(database, task.fingerprint, [plain.run])[plain.run], measured)
+    assert put_runs(database, task, [longer]) == 1
+    assert put_runs(database, task, [measured]) == 0
+    assert same(find_runs(database, task.fingerprint, [longer.run])[longer.run], longer)
+
+
 @settings(
     max_examples=40,
     deadline=None,
