@@ -53,9 +53,10 @@ def put_runs(
     """Keeps finished runs of a task, all of them or none, and returns how many were new.
 
     A run is left out if what is there answers its budget already; it takes the place of a censored
-    one that was shorter, and of one as long that has fewer series. All of `finished` is read before the first is written. Before a trial
-    refers to them, runs are kept for the study that they were `trained_for` (see
-    `storage.garbage`); with its `lease` given, nothing is written once that is lost.
+    one that was shorter, and of one as long that has fewer series. All of `finished` is read before
+    the first is written. Before a trial refers to them, runs are kept for the study that they were
+    `trained_for` (see `storage.garbage`); with its `lease` given, nothing is written once that is
+    lost.
 
     Raises StorageFailure or BadInput as the database does; ValueError for curves that do not fit
     their series.
