@@ -21,7 +21,7 @@ from studies.run import (
 from studies.tasks import Task
 from sweep.engine.initializers import initial_weights
 from sweep.engine.optimizers import COEFFICIENTS, coefficients
-from sweep.keras import build_model, train_in_keras
+from sweep.keras import Trainer, build_model, train_in_keras
 
 NOT_DEFAULT: dict[str, Any] = {
     "learning_rate": 0.0125,
@@ -186,6 +186,35 @@ def test_a_run_whose_loss_is_not_finite_has_diverged(task):
     assert finished.epochs < 20
     assert not np.isfinite(finished.curve("loss")[-1])
     assert np.isfinite(finished.curve("loss")[:-1]).all()
+
+
+def test_a_model_that_was_trained_before_trains_as_a_new_one_does(task):
+    configuration = Configuration(units=4, layers=2, optimizer="nadam", learning_rate=0.01)
+    trainer = Trainer(configuration, task)
+    runs = [Run(configuration, seed, epochs=4) for seed in (5, 9, 5)]
+    curves = [trainer.train(run).curves for run in runs]
+    assert np.array_equal(curves[0], curves[2])
+    assert not np.array_equal(curves[0], curves[1])
+    for run, curve in zip(runs[:2], curves[:2], strict=True):
+        assert np.array_equal(train_in_keras(run, task).curves, curve)
+
+
+def test_a_run_trained_afresh_has_weights_and_order_of_its_own_seed(task):
+    configuration = Configuration(units=8, learning_rate=0.02, batch_size=16)
+    trainer = Trainer(configuration, task)
+    runs = [Run(configuration, seed, epochs=60, target=0.8) for seed in (1, 2, 1)]
+    first, second, again = (trainer.train_afresh(run) for run in runs)
+    assert np.array_equal(first.curves, again.curves)
+    assert not np.array_equal(first.curves[:2], second.curves[:2])
+    assert not np.array_equal(first.curves[:2], trainer.train(runs[0]).curves[:2])
+    for finished in (first, second):
+        accuracy = finished.curve("accuracy")
+        assert finished.ended == "solved"
+        assert accuracy[-1] >= 0.8
+        assert (accuracy[:-1] < 0.8).all()
+    few = trainer.train_afresh(Run(configuration, 1, epochs=2))
+    assert few.ended == "censored"
+    assert few.epochs == 2
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:

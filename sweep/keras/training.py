@@ -1,0 +1,111 @@
+"""Runs of a configuration trained by `keras.Model.fit`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from studies.run import Configuration, Ending, FinishedRun, Run
+from studies.tasks import Task
+from sweep.keras.model import build_model, keras_on_tensorflow
+
+
+def train_in_keras(
+    run: Run, task: Task, *, stop_when_solved: bool = True, epochs: int | None = None
+) -> FinishedRun:
+    """Train one run with stock `keras.Model.fit`, as `Trainer.train` does."""
+    trainer = Trainer(run.configuration, task)
+    return trainer.train(run, stop_when_solved=stop_when_solved, epochs=epochs)
+
+
+class Trainer:
+    """Trains runs of one configuration in stock Keras, one after another.
+
+    Its model is compiled once, which takes seconds; each run then starts from weights of its own
+    and an optimizer that has done nothing, so that its curve is that of a new model to the bit.
+    Raises BadInput as `build_model` does.
+    """
+
+    def __init__(self, configuration: Configuration, task: Task) -> None:
+        self.configuration, self.task = configuration, task
+        self.model: Any = self._new(None)
+        self.model.optimizer.build(self.model.trainable_variables)
+        self._unused = [variable.numpy() for variable in self.model.optimizer.variables]
+
+    def train(
+        self, run: Run, *, stop_when_solved: bool = True, epochs: int | None = None
+    ) -> FinishedRun:
+        """Train a run from the weights of its seed, an epoch at a time.
+
+        The records of epoch e, counted from 1, come in the order
+        `numpy.random.default_rng([seed, e]).permutation(records)`. The run ends at the first epoch
+        that reaches its target or whose loss is not finite, else at its budget; `epochs` replaces
+        that budget. With `stop_when_solved=False` it trains on when the target is reached, which
+        the result then does not count as solved. The result's series are loss and accuracy as
+        `fit` reports them. The model then has the weights with which the run ended.
+        """
+        if epochs is not None:
+            run = Run(run.configuration, run.seed, epochs, run.target)
+        self._start(self._new(run.seed))
+        curves = np.empty((run.epochs, 2), np.float32)
+        for epoch in range(1, run.epochs + 1):
+            order = np.random.default_rng([run.seed, epoch]).permutation(self.task.records)
+            history: dict[str, list[float]] = self.model.fit(
+                self.task.x[order],
+                self.task.y[order],
+                batch_size=self.configuration.batch_size,
+                initial_epoch=epoch - 1,
+                epochs=epoch,
+                shuffle=False,
+                verbose=0,
+            ).history
+            loss, accuracy = curves[epoch - 1] = history["loss"][0], history["accuracy"][0]
+            ended = _ending(loss, accuracy, run.target if stop_when_solved else np.inf)
+            if ended:
+                return FinishedRun(run, ended, curves[:epoch].copy())
+        return FinishedRun(run, "censored", curves)
+
+    def train_afresh(self, run: Run) -> FinishedRun:
+        """Train as a person does who knows nothing of this package.
+
+        Weights and order are drawn by Keras, after `keras.utils.set_random_seed(run.seed)`; else as
+        `train`.
+        """
+        keras = keras_on_tensorflow()
+        keras.utils.set_random_seed(run.seed)
+        self._start(self._new(None))
+
+        def stop(epoch: int, logs: dict[str, float]) -> None:
+            if _ending(logs["loss"], logs["accuracy"], run.target):
+                self.model.stop_training = True
+
+        history: dict[str, list[float]] = self.model.fit(
+            self.task.x,
+            self.task.y,
+            batch_size=self.configuration.batch_size,
+            epochs=run.epochs,
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=stop)],
+            verbose=0,
+        ).history
+        curves = np.array([history["loss"], history["accuracy"]], np.float32).T
+        ended = _ending(curves[-1, 0], curves[-1, 1], run.target)
+        return FinishedRun(run, ended or "censored", np.ascontiguousarray(curves))
+
+    def _new(self, seed: int | None) -> Any:
+        shape = (self.task.timesteps, self.task.features)
+        return build_model(self.configuration, shape, len(self.task.classes), seed)
+
+    def _start(self, model: Any) -> None:
+        """Makes the compiled model equal to this one, which was not trained."""
+        self.model.set_weights(model.get_weights())
+        for variable, value in zip(self.model.optimizer.variables, self._unused, strict=True):
+            variable.assign(value)
+
+
+def _ending(loss: float, accuracy: float, target: float) -> Ending | None:
+    """How a run ends with this epoch, if it does."""
+    if not np.isfinite(loss):
+        return "diverged"
+    # Accuracies are single precision: 0.9 is reached by the number that Keras has for it.
+    return "solved" if np.float32(accuracy) >= np.float32(target) else None
