@@ -41,8 +41,7 @@ class LeaseHeld(StorageFailure):
         self.since = since
         local = since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         super().__init__(
-            f"the study {study_name!r} is being worked on by {holder} since {local}; "
-            "wait until it is done, or stop it"
+            f"the study {study_name!r} is being worked on by {holder} since {local}"
         )
 
 

@@ -6,6 +6,7 @@ an interrupted study loses the runs in flight only, and the same call continues 
 trials that it would have had without the interruption.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from storage.trials import (
     put_trials,
     read_trials,
     rewrite_trials,
+    study_lines,
     update_document,
 )
 from studies.errors import BadInput
@@ -40,6 +42,9 @@ from sweep.session import Again, Engine, Progress, Session, Source, Train, Watch
 from sweep.values import MOST_TRIALS, attributes, mean_loss
 
 __all__ = ["Progress", "SearchOutcome", "run_study"]
+
+FOLLOW_SECONDS = 1.0
+"""Time between two looks at a study that another process works on."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +71,25 @@ def run_study(
     task: Task | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     train: Train | None = None,
+    wait: bool = False,
 ) -> SearchOutcome:
     """Runs a study to its end, or goes on with it where it stopped.
 
     `db_url` is the storage, `name` the study's name there (else its own), `task` its data where
-    they have been loaded already, and `train` takes the place of the engine's. A study of this name
-    is continued; with more trials, replicates or epochs it is extended. `on_progress` is called
-    about ten times a second at most, in this thread. On KeyboardInterrupt what is finished is
-    saved, and the exception goes on.
+    they have been loaded already, and `train` takes the place of the engine's. `on_progress` is
+    called about ten times a second at most, in this thread. On KeyboardInterrupt what is finished
+    is saved, and the exception goes on.
 
-    Raises BadInput for a study of this name that asks for something else, or whose data changed;
-    StorageFailure where the storage cannot be written.
+    A study of this name is continued. More trials are those that it would have had if they had been
+    asked for at once. With more replicates or epochs the trials that it has keep their
+    configurations and get new values; trials that follow are asked by these. So a study that is
+    extended before its search has ended may have other trials than one that was begun so; but an
+    extension that is interrupted and continued ends as one that was not.
+
+    Where another process works on the study, LeaseHeld says who; with `wait` its progress is shown
+    until it is done or gone, and then this goes on. Raises BadInput for a study of this name that
+    asks for something else, or whose data changed; StorageFailure where the storage cannot be
+    written, or another process has taken over since this one gave no sign of life.
     """
     name = study.name if name is None else name
     problems = name_problems(name)
@@ -86,7 +99,10 @@ def run_study(
     task = study.load_task() if task is None else task
     watch = Watch(study, on_progress)
     watch.enter("opening")
-    with open_database(db_url) as db, lease.hold(db, name) as held:
+    with (
+        open_database(db_url) as db,
+        lease.hold(db, name, waiting=_following(db, name, watch) if wait else None) as held,
+    ):
         stored = find_study(db, name)
         engine: Engine | None = None
         if stored is None:
@@ -122,6 +138,20 @@ def run_study(
         runs_found=watch.found,
         grid_exhausted=len(result.trials) < study.search.trials,
     )
+
+
+def _following(db: Database, name: str, watch: Watch) -> Callable[[lease.LeaseHeld], None]:
+    """Shows how far another coordinator is; each call takes `FOLLOW_SECONDS`."""
+
+    def follow(held: lease.LeaseHeld) -> None:
+        for line in study_lines(db):
+            if line.name == name:
+                watch.trials, watch.runs, watch.solved = line.trials, line.runs, line.solved_runs
+        watch.enter(f"waiting for {held.holder}")
+        time.sleep(FOLLOW_SECONDS)
+        watch.reset()
+
+    return follow
 
 
 def check_continues(stored: StoredStudy, study: Study, task: Task) -> None:

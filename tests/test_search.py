@@ -1,6 +1,7 @@
 """A study is the same however it is run: at once, in pieces, or with kills in between."""
 
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -12,11 +13,13 @@ import numpy as np
 import pytest
 
 from storage.database import open_database
+from storage.garbage import delete_study
 from storage.trials import StoredTrial, find_study, read_trials
 from studies.errors import BadInput
 from studies.run import FinishedRun, Run
 from studies.study import Study
 from studies.tasks import Task
+from sweep.sampling import GENERATION
 from sweep.search import Progress, SearchOutcome, run_study
 
 SLOTS = 7
@@ -91,9 +94,22 @@ def study(**changes: Any) -> Study:
     return made.changed({key.replace("__", "."): value for key, value in changes.items()})
 
 
+SHORT = study(search__trials=22)
+LONGER_SETTINGS = {"search__trials": 34, "training__replicates": 4, "training__epochs": 40}
+LONGER = study(**LONGER_SETTINGS)
+
+
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'sweep.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest) -> str:
+    """An address on each kind of database."""
+    if request.param == "sqlite":
+        return request.getfixturevalue("url")
+    return request.getfixturevalue("new_postgresql")()
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +130,8 @@ def kept(url: str, name: str = "tried") -> list[StoredTrial]:
         return [] if stored is None else read_trials(db, stored.uuid)
 
 
-def test_a_study_ends_with_all_its_trials_and_their_replicates(url: str) -> None:
-    outcome = run(study(), url)
+def test_a_study_ends_with_all_its_trials_and_their_replicates(either: str) -> None:
+    outcome = run(study(), either)
     assert [trial.number for trial in outcome.result.trials] == list(range(25))
     assert {len(trial.runs) for trial in outcome.result.trials} == {3}
     assert outcome.runs_trained == 75
@@ -127,11 +143,11 @@ def test_a_study_ends_with_all_its_trials_and_their_replicates(url: str) -> None
         assert [r.epochs for r in trial.runs] == [curve(r.run, task).epochs for r in trial.runs]
 
 
-def test_plain_optuna_reads_values_parameters_and_attributes(url: str) -> None:
+def test_plain_optuna_reads_values_parameters_and_attributes(either: str) -> None:
     import optuna
 
-    outcome = run(study(search__trials=4), url)
-    there = optuna.load_study(study_name="tried", storage=url).trials
+    outcome = run(study(search__trials=4), either)
+    there = optuna.load_study(study_name="tried", storage=either).trials
     assert [trial.params for trial in there] == [trial.params for trial in outcome.result.trials]
     for trial, result in zip(there, outcome.result.trials, strict=True):
         assert trial.values == [result.summary.objective]
@@ -153,27 +169,32 @@ def test_an_interrupted_study_goes_on_to_the_very_same_trials(
     assert_same(kept(url), kept(whole))
 
 
-def test_a_study_interrupted_again_and_again_is_the_same(url: str, whole: str) -> None:
+def test_a_study_interrupted_again_and_again_is_the_same(either: str, whole: str) -> None:
     for _ in range(6):
         with pytest.raises(KeyboardInterrupt):
-            run(study(), url, Engine(stop_after=11))
-    run(study(), url)
-    assert_same(kept(url), kept(whole))
+            run(study(), either, Engine(stop_after=11))
+    run(study(), either)
+    assert_same(kept(either), kept(whole))
 
 
-def test_a_killed_process_loses_no_finished_run(url: str, whole: str) -> None:
+def killed_after(runs: int, url: str, settings: dict[str, Any]) -> int:
+    """How a process ends that runs the study and is gone after so many finished runs."""
     code = (
-        "import os, runpy, sys\n"
+        "import json, os, runpy, sys\n"
         "here = runpy.run_path(sys.argv[1])\n"
-        "engine = here['Engine'](stop_after=40, stop=lambda: os._exit(9))\n"
-        "here['run'](here['study'](), sys.argv[2], engine)\n"
+        "engine = here['Engine'](stop_after=int(sys.argv[4]), stop=lambda: os._exit(9))\n"
+        "here['run'](here['study'](**json.loads(sys.argv[3])), sys.argv[2], engine)\n"
     )
-    killed = subprocess.run([sys.executable, "-c", code, __file__, url], check=False)
-    assert killed.returncode == 9
+    words = [sys.executable, "-c", code, __file__, url, json.dumps(settings), str(runs)]
+    return subprocess.run(words, check=False).returncode
+
+
+def test_a_killed_process_loses_no_finished_run(either: str, whole: str) -> None:
+    assert killed_after(40, either, {}) == 9
     rest = Engine()
-    run(study(), url, rest)
+    run(study(), either, rest)
     assert len(rest.trained) == 75 - 40
-    assert_same(kept(url), kept(whole))
+    assert_same(kept(either), kept(whole))
 
 
 def test_more_trials_equal_having_asked_for_them_at_once(url: str, whole: str) -> None:
@@ -205,14 +226,50 @@ def test_more_replicates_and_epochs_train_only_what_is_missing(url: str) -> None
     assert [t.values[0] for t in after] == [t.summary.objective for t in outcome.result.trials]
 
 
-def test_an_interrupted_extension_is_taken_up_again(url: str) -> None:
-    run(study(search__trials=12), url)
-    longer = study(search__trials=14, training__replicates=5)
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The storage of a study that was extended in its midst, without an interruption."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('extended') / 'sweep.db'}"
+    run(SHORT, url)
+    run(LONGER, url)
+    return url
+
+
+@pytest.mark.parametrize("finished", [0, 30, 60])
+def test_an_interrupted_extension_ends_as_one_that_was_not_interrupted(
+    url: str, extended: str, finished: int
+) -> None:
+    run(SHORT, url)
+    first = Engine(stop_after=finished)
     with pytest.raises(KeyboardInterrupt):
-        run(longer, url, Engine(stop_after=9))
-    engine = Engine()
-    assert len(run(longer, url, engine).result.trials) == 14
-    assert len(engine.trained) == 12 * 2 - 9 + 2 * 5
+        run(LONGER, url, first)
+    rest = Engine()
+    run(LONGER, url, rest)
+    assert not set(first.trained) & set(rest.trained)
+    assert_same(kept(url), kept(extended))
+
+
+def test_an_extension_killed_again_and_again_ends_as_one_that_was_not(
+    either: str, extended: str
+) -> None:
+    run(SHORT, either)
+    for runs in (3, 34, 21):
+        assert killed_after(runs, either, LONGER_SETTINGS) == 9
+    run(LONGER, either)
+    assert_same(kept(either), kept(extended))
+
+
+def test_an_extension_in_midst_of_the_search_shows_later_trials_other_values(
+    url: str, extended: str
+) -> None:
+    run(LONGER, url)
+    at_once, later = kept(url), kept(extended)
+    asked_alike = 2 * GENERATION
+    assert [t.params for t in at_once[:asked_alike]] == [t.params for t in later[:asked_alike]]
+    assert all(
+        one.params != other.params
+        for one, other in zip(at_once[asked_alike:22], later[asked_alike:22], strict=True)
+    )
 
 
 def test_a_complete_study_trains_nothing(url: str) -> None:
@@ -266,6 +323,69 @@ def test_data_that_changed_under_their_path_are_refused(url: str, tmp_path: Path
     data.write_text("a,b,target\n" + "0,1,0\n1,1,1\n" * 10)
     with pytest.raises(BadInput, match="data of the study 'tried' changed"):
         run(on_data, url)
+
+
+def test_a_file_that_is_elsewhere_now_or_read_otherwise_is_the_same_task_if_its_data_are(
+    url: str, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("a,b,target\n" + "0,1,0\n1,0,1\n" * 10)
+    run(study(search__trials=2, task__csv=str(data)), url)
+    moved = tmp_path / "elsewhere" / "same.csv"
+    moved.parent.mkdir()
+    moved.write_text("x;y;target\n" + "0;1;0\n1;0;1\n" * 10)
+    data.unlink()
+    again = study(
+        search__trials=3, task__csv=str(moved), task__delimiter='";"', task__label="target"
+    )
+    outcome = run(again, url)
+    assert outcome.runs_trained == 3
+    assert outcome.result.task.name == "same"
+    assert outcome.result.study.task.csv == str(moved)
+    moved.write_text("x;y;target\n" + "0;1;no\n1;0;yes\n" * 10)
+    with pytest.raises(BadInput, match="classes 0, 1 then, no, yes now"):
+        run(again, url)
+
+
+def test_a_description_is_carried_over_when_the_study_goes_on(either: str) -> None:
+    import optuna
+
+    run(study(search__trials=3), either)
+    again = study(search__trials=3, description="What it says now.")
+    engine = Engine()
+    assert run(again, either, engine).result.study.description == "What it says now."
+    assert engine.trained == []
+    there = optuna.load_study(study_name="tried", storage=either)
+    assert there.user_attrs["study_file"]["description"] == "What it says now."
+
+
+def test_trials_of_others_in_the_copy_are_refused_before_anything_is_trained(either: str) -> None:
+    import optuna
+
+    run(study(search__trials=3), either)
+    optuna.load_study(study_name="tried", storage=either).ask()
+    engine = Engine()
+    with pytest.raises(BadInput, match="has trials that sweep did not make"):
+        run(study(search__trials=6), either, engine)
+    assert engine.trained == []
+    assert len(kept(either)) == 3
+
+
+def test_runs_found_in_a_study_that_is_deleted_meanwhile_are_kept_all_the_same(either: str) -> None:
+    run(study(search__trials=4), either, name="first")
+
+    def train(runs: Iterable[Run | None], task: Task) -> Iterator[FinishedRun]:
+        found = True
+        for finished in Engine()(runs, task):
+            if found:
+                with open_database(either) as db:
+                    delete_study(db, "first")
+                found = False
+            yield finished
+
+    outcome = run_study(study(search__trials=12), either, train=train)
+    assert outcome.runs_found == 12
+    assert {len(trial.runs) for trial in outcome.result.trials} == {3}
 
 
 def test_a_grid_ends_when_it_is_exhausted(url: str) -> None:

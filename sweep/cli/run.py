@@ -74,12 +74,21 @@ def run(
         typer.Option(metavar="FILE", help="Where the report goes; default: NAME.html."),
     ] = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait",
+            help="Where another process works on the study, watch it until it ends, and go on.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a study: which configuration learns in the fewest epochs?
 
     Continues a study of the same name where it stopped; more trials, replicates or epochs extend
-    it. A CSV takes the place of the study's task; without a STUDY it lends its name too.
+    it. More replicates or epochs show the search other values: extended before its end, a study may
+    go on to other trials than it would have had if it had begun so. A CSV takes the place of the
+    study's task; without a STUDY it lends its name too.
     """
     from studies.study import read_study
 
@@ -99,7 +108,7 @@ def run(
     changes |= {key: value for key, value in options.items() if value is not None}
     asked = read_study(study or DEFAULT_STUDY).changed(changes)
     page = None if no_report else writable(report or file_for(asked.name, ".html"), "--report")
-    outcome = _search(asked, _data(asked), storage)
+    outcome = _search(asked, _data(asked), storage, wait)
     _end(outcome, storage, page, as_json)
 
 
@@ -128,13 +137,20 @@ def _data(study: "Study") -> "Task":
     return task
 
 
-def _search(study: "Study", task: "Task", storage: str) -> "SearchOutcome":
+def _search(study: "Study", task: "Task", storage: str, wait: bool) -> "SearchOutcome":
+    from storage.database import StorageFailure
+    from storage.lease import LeaseHeld
     from sweep.cli.progress import shown_progress
     from sweep.search import run_study
 
     try:
         with shown_progress() as show, _twice_interruptible():
-            return run_study(study, storage, task=task, on_progress=show)
+            return run_study(study, storage, task=task, on_progress=show, wait=wait)
+    except LeaseHeld as held:
+        raise StorageFailure(
+            f"{held};\nthe same with --wait watches it until it ends and then goes on, and "
+            f"`{command('status', study.name, storage)}` says how far it is"
+        ) from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "interrupted; the finished runs are kept, and the same command goes on from there"
