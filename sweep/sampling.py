@@ -74,7 +74,7 @@ class Proposals:
         self._lag = UNLEARNING_LAG if self._kind in UNLEARNING else LAG
         self._settings = ordered(study.space)
         self._distributions = {
-            name: _distribution(setting) for name, setting in self._settings.items()
+            name: distribution(setting) for name, setting in self._settings.items()
         }
         # An entry may repeat settings that are fixed, which are no parameters of a trial.
         self._enqueued = [
@@ -247,7 +247,7 @@ def _suggest(trial: "optuna.Trial", name: str, item: "BaseDistribution") -> Any:
             raise TypeError(f"no setting of a study is drawn from {item}")
 
 
-def _distribution(setting: Dimension) -> "BaseDistribution":
+def distribution(setting: Dimension) -> "BaseDistribution":
     """A range or choice of the study file as Optuna's distribution."""
     from optuna import distributions
 

@@ -34,6 +34,9 @@ apart; made darker (lighter) where the original is too faint on white (on black)
 QUIET = ("#6b6f76", "#9aa0a8")
 """Light and dark colour of what is there for comparison: censored runs, chance."""
 
+PAPER = ("#fdfdfb", "#15171b")
+"""Light and dark colour of the page itself, behind text that lies on lines."""
+
 SHADES: list[tuple[float, str]] = [
     (0.0, "#00224e"),
     (0.25, "#3f4d6b"),
@@ -60,7 +63,7 @@ def colours() -> dict[str, str]:
 
     The shades are turned round, so that few epochs stand out on either background.
     """
-    pairs = [*PALETTE, QUIET]
+    pairs = [*PALETTE, QUIET, PAPER]
     veils = [(veil(light), veil(dark)) for light, dark in pairs]
     shades = [colour for _, colour in SHADES]
     return dict([*pairs, *veils, *zip(shades, reversed(shades), strict=True)])
@@ -122,12 +125,13 @@ def log_ticks(low: float, high: float, text: Callable[[float], str] = number) ->
     return {"type": "log", "tickvals": ticks, "ticktext": [text(tick) for tick in ticks]}
 
 
-def thinned(rows: Sequence[Row]) -> list[Row]:
-    """At most `MOST_POINTS` rows: the best half of them, and evenly spaced ones of the rest."""
-    if len(rows) <= MOST_POINTS:
+def thinned(rows: Sequence[Row], most: int = MOST_POINTS) -> list[Row]:
+    """At most `most` rows: the best half of them, evenly spaced ones of the rest, and those that
+    the study file gave."""
+    if len(rows) <= most:
         return list(rows)
-    half = MOST_POINTS // 2
-    rest = np.linspace(half, len(rows) - 1, MOST_POINTS - half).astype(int)
+    half = most // 2
+    rest = np.linspace(half, len(rows) - 1, most - half).astype(int)
     kept = {*range(half), *rest.tolist()}
     kept |= {i for i, row in enumerate(rows) if row.enqueued}
     return [rows[i] for i in sorted(kept)]

@@ -34,6 +34,11 @@ class Measure:
         """Whether it is known without training, so that no replicate can make it uncertain."""
         return self.name == "parameters"
 
+    @property
+    def best(self) -> str:
+        """What the best configurations have: "the fewest epochs"."""
+        return self.least.partition(" ")[2]
+
     def of(self, row: Row, epochs: float) -> float:
         """So many epochs of this configuration, in this measure."""
         return row.parameters if self.exact else epochs * row.per_epoch[self.name]

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sweep.analysis.plateau import chance_band
 from sweep.report import sentences
 from sweep.report.drawing import percent
 from sweep.report.measure import ranked_by
-from sweep.report.rows import Row, count, number, words
+from sweep.report.rows import count, number, words
+from sweep.report.story import Story
 from sweep.results import StudyResult
 
 
@@ -21,9 +21,10 @@ def definitions(target: str, budget: int, goals: Sequence[str]) -> list[dict[str
         f"epochs to {target}": "The first epoch, counted from 1, that solved the task. Its median "
         "counts a replicate that failed as slower than any other, and does not exist where fewer "
         "than half succeeded.",
-        "interval": "95 %, by the bootstrap over replicates. With five replicates it is their "
-        "smallest and largest value: enough to say where the median is, not to order two close "
-        "configurations.",
+        "interval": "From one of the sorted replicates to another, chosen so that the true median "
+        "lies between them with a probability as near to 95 % as can be, whatever the epochs are "
+        "distributed like. With five replicates that is their smallest and largest value, and "
+        "94 %: enough to say where the median is, not to order two close configurations.",
         "censored": f"Not solved within the budget of {sentences.plural(budget, 'epoch')}: the "
         "epochs to the target are unknown, and larger than the budget.",
         "diverged": "The loss stopped being finite; counted as censored at the budget.",
@@ -48,10 +49,10 @@ def definitions(target: str, budget: int, goals: Sequence[str]) -> list[dict[str
     return [{"word": word, "meaning": meaning} for word, meaning in meanings.items()]
 
 
-def facts(result: StudyResult, rows: Sequence[Row], goals: Sequence[str]) -> list[dict[str, Any]]:
+def facts(story: Story) -> list[dict[str, Any]]:
     """What was done, in groups of a term and its value: the task, the search, the machine."""
+    result, rows, goals = story.result, story.rows, story.goals
     task, training, search = result.task, result.study.training, result.study.search
-    band = chance_band(tuple(task.class_counts))
     classes = [
         f"{label} ({count(amount)})"
         for label, amount in zip(task.classes, task.class_counts, strict=True)
@@ -69,12 +70,8 @@ def facts(result: StudyResult, rows: Sequence[Row], goals: Sequence[str]) -> lis
                     f"{sentences.plural(task.timesteps, 'timestep')} × "
                     f"{sentences.plural(task.features, 'feature')}",
                 ),
-                ("classes", ", ".join(classes) + " records" if classes else "–"),
-                (
-                    "chance",
-                    f"accuracy {percent(band.accuracy)}, loss {number(band.loss)} nats; an epoch "
-                    f"up to {percent(band.high)} is explained by chance",
-                ),
+                *([("classes", ", ".join(classes) + " records")] if classes else []),
+                *_chance(story),
             ],
         },
         {
@@ -98,6 +95,17 @@ def facts(result: StudyResult, rows: Sequence[Row], goals: Sequence[str]) -> lis
         },
         *_machines(result),
     ]
+
+
+def _chance(story: Story) -> list[tuple[str, str]]:
+    band = story.band
+    if band is None:
+        return []
+    loss = f"loss {number(band.loss)} nats"
+    if not story.result.task.classes:
+        loss = f"mean squared error {number(band.loss)}"
+    said = f"accuracy {percent(band.accuracy)}, {loss}; an epoch up to {percent(band.high)} is "
+    return [("chance", said + "explained by chance")]
 
 
 def _machines(result: StudyResult) -> list[dict[str, Any]]:

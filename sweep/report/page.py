@@ -7,32 +7,43 @@ values only; whatever a user gave (names, labels, descriptions) is escaped by ji
 
 import json
 import os
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from studies.errors import BadInput
-from sweep.analysis.plateau import chance_band
 from sweep.machine import versions
-from sweep.report import curves, figures, landscape, method, sentences, table
-from sweep.report.drawing import DASHES, MOST_POINTS, PALETTE, Figure, colours, percent
-from sweep.report.measure import Measure, first, ranked_by
-from sweep.report.rows import Row, count, number, ranked, searched, words
+from sweep.report import (
+    curves,
+    front,
+    hero,
+    matters,
+    method,
+    sentences,
+    settings,
+    solved,
+    table,
+    time_spent,
+)
+from sweep.report.drawing import DASHES, PALETTE, QUIET, colours, hover
+from sweep.report.packing import MARK, marked
+from sweep.report.rows import count, number
+from sweep.report.story import Section, Story, tell
 from sweep.results import StudyResult
 
-CURVE_BUDGET = 160_000
-"""Numbers that the page holds for learning curves: with plotly's script they make it 6 MB."""
-
-MOST_CURVES = 200
-"""Configurations whose curves the page holds."""
-
-MOST_BARS = 12
-"""Configurations in the figure of where the time goes, besides those of the study file."""
+SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
+    curves.section,
+    front.section,
+    time_spent.section,
+    settings.section,
+    solved.section,
+    matters.section,
+)
+"""The sections between the answer and the table, in the order in which a reader asks."""
 
 
 def write_report(result: StudyResult, path: Path | str, *, made: datetime | None = None) -> None:
@@ -75,283 +86,81 @@ def render_report(result: StudyResult, *, made: datetime | None = None) -> str:
 
 def context(result: StudyResult, made: datetime) -> dict[str, Any]:
     """Everything that the template shows, as plain values."""
-    rows = ranked(result)
-    names = searched(result.trials)
-    goals = result.study.search.objectives
-    budget, target = _budget(result), percent(result.study.training.target)
-    drawings: dict[str, list[Figure]] = {}
-
-    chosen = chosen_rows(rows)
-    kept = curve_rows(rows, chosen)
-    shown = _learning(result, rows, chosen, kept, target) if rows else None
-    landscapes = _landscapes(result, rows, target, first(goals), drawings) if len(rows) > 1 else []
-    others = _figures(rows, names, goals, budget, target, drawings) if rows else []
-    listing = table.listing(rows, names, goals, target) if rows else None
-    sections = [
-        ("answer", "The answer"),
-        *([("curves", "Learning curves")] if shown else []),
-        *([("landscape", "Settings")] if rows else []),
-        *[(figure["section"], figure["short"]) for figure in others],
-        *([("table", "Configurations")] if rows else []),
-        ("method", "Method"),
-    ]
+    story = tell(result)
+    sections = [section for make in SECTIONS if (section := make(story)) is not None]
+    shown = next((section.more for section in sections if section.id == "curves"), None)
+    listing = table.listing(story) if story.rows else None
+    plots = [plot for section in sections for plot in section.plots]
+    marks = {hover(row): f"{MARK}{row.number}" for row in story.rows}
+    figures = {
+        plot.id: [
+            {"title": v.title, "finding": v.finding, **marked(v.figure, marks)}
+            for v in plot.variants
+        ]
+        for plot in plots
+    }
     data = {
-        "figures": drawings,
+        "figures": figures,
+        "texts": _used(figures, marks),
         "dark": colours(),
         "palette": [light for light, _ in PALETTE],
         "dashes": DASHES,
-        "curves": shown and shown.pop("data"),
+        "curves": shown["data"] if shown else None,
         "name": result.name,
     }
     return {
         "name": result.name,
         "description": result.study.description,
-        "meta": _meta(result, rows),
-        "sections": [{"id": key, "title": title} for key, title in sections],
-        "answer": sentences.answer(rows, budget, target, goals),
-        "tiles": _tiles(rows, target, first(goals)),
-        "measures": table.measures(rows, target),
+        "meta": _meta(story),
+        "nav": [
+            ("answer", "The answer"),
+            *[(section.id, section.short) for section in sections],
+            *([("table", "Configurations")] if listing else []),
+            ("method", "Method"),
+        ],
+        "answer": sentences.answer(story.rows, story.budget, story.target, story.goals),
+        "hero": _hero(story),
+        "tiles": _tiles(story),
+        "measures": table.measures(story.rows, story.target),
         "measures_note": table.MEASURES_NOTE,
-        "target": target,
-        "curves": shown,
-        "landscapes": landscapes if rows else None,
-        "no_landscape": _no_landscape(names, len(rows)),
-        "landscape_caption": _landscape_caption(rows),
-        "figures": others,
+        "target": story.target,
+        "sections": sections,
+        "curve_numbers": shown["numbers"] if shown else set(),
         "table": listing,
-        "definitions": method.definitions(target, budget, goals),
-        "facts": method.facts(result, rows, goals),
+        "definitions": method.definitions(story.target, story.budget, story.goals),
+        "facts": method.facts(story),
         "repeat": method.repeat(result),
         **method.study_file(result),
         "version": versions()["sweep"],
         "made": method.day(made),
         "data": _embedded(data),
-        "style": _inline("report.css"),
+        "style": _style(),
         "script": _inline("report.js"),
         "plotly": _plotly(),
     }
 
 
-def chosen_rows(rows: Sequence[Row]) -> list[Row]:
-    """The configurations whose curves are shown at first: the best, those that the study file gave,
-    and the slowest that every replicate still solved."""
-    slow = [row for row in rows if row.all_solved][-1:] or [r for r in rows if r.solved][-1:]
-    picks = [*rows[:1], *[row for row in rows if row.enqueued][:2], *slow, *rows[1:2]]
-    distinct = {row.number: row for row in picks}
-    return list(distinct.values())[:3]
+def _used(figures: dict[str, Any], marks: dict[str, str]) -> dict[str, str]:
+    """The texts that the marks in the figures stand for."""
+    used = set(re.findall(f"{MARK}[0-9]+", json.dumps(figures, ensure_ascii=False)))
+    return {mark: text for text, mark in marks.items() if mark in used}
 
 
-def curve_rows(rows: Sequence[Row], chosen: Sequence[Row]) -> tuple[list[Row], bool]:
-    """The rows whose curves the page holds, by rank, and whether replicates fit in as well.
+def _hero(story: Story) -> dict[str, Any] | None:
+    from markupsafe import Markup
 
-    All of them if they fit into `CURVE_BUDGET`, else without replicates, else those chosen, the
-    best half, and evenly spaced ones of the rest.
-    """
-    for lines in (True, False):
-        sizes = [curves.curve_values(row, lines=lines) for row in rows]
-        if len(rows) <= MOST_CURVES and sum(sizes) <= CURVE_BUDGET:
-            return list(rows), lines
-    most = min(MOST_CURVES, max(4, int(CURVE_BUDGET / max(1.0, float(np.mean(sizes))))))
-    most = min(most, len(rows))
-    best = list(rows[: most // 2])
-    rest = np.linspace(len(best), len(rows) - 1, most - len(best)).astype(int)
-    kept = {row.number: row for row in [*best, *chosen, *[rows[i] for i in rest]]}
-    return sorted(kept.values(), key=lambda row: row.place), False
-
-
-def _learning(
-    result: StudyResult,
-    rows: Sequence[Row],
-    chosen: Sequence[Row],
-    kept: tuple[list[Row], bool],
-    target: str,
-) -> dict[str, Any]:
-    held, lines = kept
-    band = chance_band(tuple(result.task.class_counts))
-    caption = (
-        "Lines are medians over the replicates, bands their middle half; a run that ended early "
-        "(because it solved the task, or diverged) holds its last value. The tinted stretch, "
-        "and the bar in the strip between accuracy and loss, is the median plateau of the "
-        "configuration in that colour; a dotted line is its median escape, a diamond the median "
-        "epoch of reaching the target. The grey band holds the accuracies that chance explains."
-    )
-    if lines:
-        most = max((len(row.runs) for row in held), default=0)
-        some = (
-            f" Thin lines are the first {curves.MOST_LINES} of {most} replicates"
-            if most > curves.MOST_LINES
-            else " Thin lines are single replicates"
-        )
-        caption += f"{some}."
-    else:
-        caption += " To keep the file small, single replicates are left out."
-    if len(held) < len(rows):
-        caption += (
-            f" Curves of {count(len(held))} of {count(len(rows))} configurations are in this file: "
-            "the best, those shown at first, and evenly spaced ones of the rest."
-        )
-    longest = max((run.epochs for row in held for run in row.runs), default=0)
-    if longest > curves.MOST_EPOCHS:
-        caption += f" Curves are thinned to about {curves.MOST_EPOCHS} points."
+    drawn = hero.hero(story)
+    if drawn is None:
+        return None
     return {
-        "finding": sentences.curves_finding(chosen, target),
-        "caption": caption,
-        "lines": lines,
-        "numbers": {row.number for row in held},
-        "options": [{"number": row.number, "text": _option(row)} for row in held],
-        "data": {
-            "layout": curves.curves_layout(band, result.study.training.target),
-            "chosen": [row.number for row in chosen],
-            "trials": {
-                str(row.number): curves.learning_curves(row, lines=lines)
-                | {
-                    "name": f"{row.name}: {row.label}" + (" (given)" if row.enqueued else ""),
-                    "epochs": max(run.epochs for run in row.runs),
-                }
-                for row in held
-            },
-        },
+        "finding": drawn["finding"],
+        "wide": Markup(drawn["wide"]),
+        "narrow": Markup(drawn["narrow"]),
     }
 
 
-def _option(row: Row) -> str:
-    if row.median is None:
-        ending = f"solved {row.solved}/{row.replicates}"
-    else:
-        ending = f"{number(row.median)} epochs"
-    given = ", given" if row.enqueued else ""
-    return f"{row.place} · {row.name}{given}: {row.label}: {ending}"
-
-
-def _landscapes(
-    result: StudyResult,
-    rows: Sequence[Row],
-    target: str,
-    measure: Measure,
-    drawings: dict[str, list[Figure]],
-) -> list[dict[str, Any]]:
-    """One figure for the most telling pair of settings, one for the others by choice."""
-    chosen = landscape.pairs(searched(result.trials))
-    logs = {name for name, span in result.study.space.items() if getattr(span, "log", False)}
-    shown: list[dict[str, Any]] = []
-    for number_, group in enumerate([chosen[:1], chosen[1:]], start=1):
-        if not group:
-            continue
-        key = f"plot-landscape-{number_}"
-        drawings[key] = [landscape.landscape(rows, x, y, target, logs) for x, y in group]
-        variants = [
-            {
-                "title": f"{words(y).capitalize()} × {words(x)}",
-                "finding": sentences.landscape_finding(rows, x, y, target, measure),
-            }
-            for x, y in group
-        ]
-        shown.append({"id": key, "variants": variants})
-        for figure, variant in zip(drawings[key], variants, strict=True):
-            figure["finding"] = variant["finding"]
-            figure["title"] = variant["title"]
-    return shown
-
-
-def _no_landscape(names: Sequence[str], trials: int) -> str:
-    if trials == 1:
-        return "A single configuration was tried, so there is no map of settings to draw."
-    if not names:
-        return "The study searched no setting, so there is no map of settings to draw."
-    return (
-        f"The study searched one setting only ({words(names[0])}), so there is no map of two "
-        "settings to draw; the table below has its values in order."
-    )
-
-
-def _landscape_caption(rows: Sequence[Row]) -> str:
-    caption = (
-        "A point is a configuration, a cell of a grid the best one tried there; the more it stands "
-        "out from the background, the fewer the epochs."
-    )
-    if any(row.solved and not row.all_solved for row in rows):
-        caption += (
-            " A triangle was solved by most replicates, a hollow circle by too few for a median; a "
-            "grid gives their number."
-        )
-    if any(not row.solved for row in rows):
-        caption += " A cross was solved by none within the budget (censored)."
-    caption += (
-        " Points of a setting with few values are spread around it, to lie side by side. The other "
-        "searched settings vary as well, so a pattern here may be theirs."
-    )
-    if len(rows) > MOST_POINTS:
-        caption += (
-            f" A scatter shows {count(MOST_POINTS)} of {count(len(rows))} configurations: the "
-            "best, and evenly spaced ones of the rest."
-        )
-    return caption
-
-
-def _figures(
-    rows: Sequence[Row],
-    names: Sequence[str],
-    goals: Sequence[str],
-    budget: int,
-    target: str,
-    drawings: dict[str, list[Figure]],
-) -> list[dict[str, Any]]:
-    shown: list[dict[str, Any]] = []
-
-    def add(section: str, short: str, heading: str, caption: str, variants: list[Figure]) -> None:
-        key = f"plot-{section}"
-        drawings[key] = variants
-        shown.append(
-            {
-                "id": key,
-                "section": section,
-                "short": short,
-                "heading": heading,
-                "caption": caption,
-                "choice": "By",
-                "variants": [{"title": v["title"], "finding": v["finding"]} for v in variants],
-            }
-        )
-
-    if len(goals) > 1:
-        finding = sentences.objectives_finding(rows, goals)
-        caption = "Left and below is better. Each point is a configuration."
-        if len(goals) > 2:
-            caption += f" The front is that of {len(goals)} objectives, of which two are drawn."
-        drawn = figures.objectives(rows, goals) | {"finding": finding, "title": "objectives"}
-        add("front", "Pareto front", "What is traded for what", caption, [drawn])
-    bars = [*rows[:MOST_BARS], *[row for row in rows[MOST_BARS:] if row.enqueued][:3]]
-    drawn = figures.time_spent(bars, budget, target)
-    drawn |= {"finding": sentences.time_finding(bars), "title": "time"}
-    own = ", and those that the study file gave" if bars[-1].place > MOST_BARS else ""
-    which = (
-        f"The {min(len(bars), MOST_BARS)} best {ranked_by(goals)}{own}. " if len(bars) > 1 else ""
-    )
-    caption = (
-        f"{which}Bars are medians over the replicates; the second begins with the escape epoch. "
-        "Medians of parts need not add up to the median of the whole, which is the diamond."
-    )
-    add("time", "Where the time goes", "Where the time goes", caption, [drawn])
-    groups = [name for name in names if 2 <= len(landscape.axis(rows, name).levels) <= 6]
-    variants = [
-        figures.solved_by(rows, name, budget, target)
-        | {
-            "finding": sentences.solved_by_finding(rows, name, budget, target),
-            "title": words(name),
-        }
-        for name in sorted(groups, key=lambda name: name != "optimizer")
-    ]
-    if variants and any(row.solved for row in rows):
-        caption = (
-            f"The share of all runs that had reached {target} by each epoch; runs censored at the "
-            "budget, or diverged, stay in the number. The search tried good regions more often and "
-            "the other settings vary, so this describes the runs made, and proves no cause."
-        )
-        add("solved", "When runs solve it", "When runs solve the task", caption, variants)
-    return shown
-
-
-def _tiles(rows: Sequence[Row], target: str, measure: Measure) -> list[dict[str, str]]:
+def _tiles(story: Story) -> list[dict[str, str]]:
+    rows, target, measure = story.rows, story.target, story.measure
     if not rows:
         return []
     best, given = rows[0], next((row for row in rows if row.enqueued), None)
@@ -381,17 +190,14 @@ def _tile(label: str, value: str, unit: str, note: str) -> dict[str, str]:
     return {"label": label, "value": value, "unit": unit, "note": note}
 
 
-def _meta(result: StudyResult, rows: Sequence[Row]) -> str:
+def _meta(story: Story) -> str:
+    result, rows = story.result, story.rows
     runs = sum(row.replicates for row in rows)
     return (
         f"{sentences.plural(len(rows), 'configuration')} · {sentences.plural(runs, 'run')} · "
-        f"budget {sentences.plural(_budget(result), 'epoch')} · task {result.task.name} · "
+        f"budget {sentences.plural(story.budget, 'epoch')} · task {result.task.name} · "
         f"last changed {method.day(result.updated)}"
     )
-
-
-def _budget(result: StudyResult) -> int:
-    return result.study.training.epochs
 
 
 def _umask() -> int:
@@ -416,6 +222,19 @@ def _inline(name: str) -> Any:
     from markupsafe import Markup
 
     return Markup((Path(__file__).parent / name).read_text(encoding="utf-8"))
+
+
+@cache
+def _style() -> Any:
+    """The style sheet, with the colours of series as variables."""
+    from markupsafe import Markup
+
+    pairs = [*PALETTE, QUIET]
+    light, dark = (
+        ";".join(f"--c{slot}:{pair[which]}" for slot, pair in enumerate(pairs)) for which in (0, 1)
+    )
+    own = f":root{{{light}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+    return Markup(own) + _inline("report.css")
 
 
 @cache

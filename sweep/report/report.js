@@ -1,19 +1,24 @@
-/* The page's behaviour: draws the figures in the reader's colours, picks curves, sorts and filters. */
-(() => {
+/* The page's behaviour: draws the figures in the reader's colours, picks curves, sorts and filters.
+   `Report.take(page)` puts a newer state of the same study in the place of the one shown. */
+const Report = (() => {
   "use strict";
-  const DATA = JSON.parse(document.getElementById("data").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const narrow = matchMedia("(max-width: 46rem)");
   const coarse = matchMedia("(pointer: coarse)");
-  const MOST = DATA.palette.length;
+  let DATA; // what the page holds for its figures
   let printing = false;
+
+  // What the reader chose, kept when a newer state of the study takes the place of this one.
+  const chosen = { trials: null, variant: {}, logLoss: false, logEpochs: false, lines: true, filter: "", all: false, sort: null };
+
+  const byId = (id) => document.getElementById(id);
 
   /* ---- colours and fonts ---- */
 
   const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const isDark = () => dark.matches && !printing;
 
-  // A copy of a figure's part, each colour that `swap` knows replaced.
+  // A copy of a figure's part, each colour and each mark of a text that `swap` knows replaced.
   function recoloured(value, swap) {
     if (typeof value === "string") return swap[value] ?? value;
     if (Array.isArray(value)) return value.map((item) => recoloured(item, swap));
@@ -22,7 +27,8 @@
   }
 
   function themed(figure) {
-    const { data, layout } = recoloured(figure, isDark() ? DATA.dark : {});
+    const swap = isDark() ? { ...DATA.texts, ...DATA.dark } : DATA.texts;
+    const { data, layout } = recoloured({ data: figure.data, layout: figure.layout }, swap);
     const colour = printing
       ? { ink: "#000", muted: "#444", grid: "#e5e5e5", rule: "#999", card: "#fff" }
       : { ink: ink("--ink"), muted: ink("--muted"), grid: ink("--grid"), rule: ink("--rule"), card: ink("--card") };
@@ -38,6 +44,7 @@
     }
     for (const note of layout.annotations ?? []) {
       note.font = { color: colour.muted, ...note.font };
+      if (note.showarrow) note.arrowcolor = colour.muted;
     }
     Object.assign(layout, {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", colorway: DATA.palette,
@@ -45,7 +52,7 @@
       hoverlabel: { bgcolor: colour.card, bordercolor: colour.rule, align: "left",
         font: { family: ink("--text"), size: 13, color: colour.ink } },
       dragmode: coarse.matches ? false : "zoom",
-      autosize: true,
+      autosize: false,
     });
     if (layout.legend) layout.legend = { ...layout.legend, bgcolor: "rgba(0,0,0,0)", font: { size: 12.5 } };
     if (narrow.matches && !printing) onPhone(data, layout);
@@ -64,6 +71,7 @@
       layout.margin = { ...layout.margin, b: (layout.margin.b ?? 50) + 70 };
     }
     for (const note of layout.annotations ?? []) {
+      if (note.name === "title") Object.assign(note, { textangle: -30, xanchor: "left", yshift: 8, xshift: -4 });
       if (note.yref || note.text.length < 60) continue;
       // A long name of a bar goes into two lines.
       const cut = note.text.indexOf(", ", 35);
@@ -71,16 +79,24 @@
       Object.assign(note, { align: "left", yshift: 12, font: { ...note.font, size: 10.5 } });
       layout.height += 14;
     }
+    // Legends of many entries take several lines here.
+    const named = data.filter((trace) => trace.name && trace.showlegend !== false);
+    if (layout.legend && named.length > 1) {
+      const letters = named.reduce((sum, trace) => sum + trace.name.length + 9, 0);
+      const more = 20 * Math.floor(letters / 44);
+      layout.height += more;
+      layout.margin = { ...layout.margin, t: (layout.margin.t ?? 40) + more };
+    }
     layout.margin = { ...layout.margin, l: Math.min(layout.margin.l ?? 60, 52) };
   }
 
   function draw(id, figure) {
-    const place = document.getElementById(id);
+    const place = byId(id);
     const { data, layout } = themed(figure);
-    if (printing) layout.width = 680;
+    layout.width = printing ? 680 : Math.max(280, place.clientWidth);
     place.style.minHeight = `${layout.height}px`;
     return Plotly.react(place, data, layout, {
-      responsive: true,
+      responsive: false,
       displaylogo: false,
       displayModeBar: coarse.matches ? false : "hover",
       modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
@@ -90,69 +106,101 @@
 
   /* ---- figures with variants ---- */
 
-  const variant = {};
+  const variantOf = (id) => DATA.figures[id][chosen.variant[id] ?? 0] ?? DATA.figures[id][0];
 
   function drawFigures() {
-    for (const [id, variants] of Object.entries(DATA.figures)) draw(id, variants[variant[id] ?? 0]);
+    for (const id of Object.keys(DATA.figures)) draw(id, variantOf(id));
   }
 
-  for (const select of document.querySelectorAll("select[data-variants]")) {
-    select.value = "0";
-    select.addEventListener("change", () => {
+  function tell(id) {
+    const figure = variantOf(id);
+    byId(`${id}-finding`).textContent = figure.finding;
+    byId(id).setAttribute("aria-label", figure.finding);
+    const title = byId(`${id}-title`);
+    if (title) title.textContent = figure.title;
+  }
+
+  function readySelects() {
+    for (const select of document.querySelectorAll("select[data-variants]")) {
       const id = select.dataset.variants;
-      variant[id] = Number(select.value);
-      const figure = DATA.figures[id][variant[id]];
-      document.getElementById(`${id}-finding`).textContent = figure.finding;
-      document.getElementById(id).setAttribute("aria-label", figure.finding);
-      const title = document.getElementById(`${id}-title`);
-      if (title) title.textContent = figure.title;
-      draw(id, figure);
-    });
+      select.value = String(chosen.variant[id] ?? 0);
+      if (select.value !== "0") tell(id);
+      select.addEventListener("change", () => {
+        chosen.variant[id] = Number(select.value);
+        tell(id);
+        draw(id, variantOf(id));
+      });
+    }
   }
 
   /* ---- learning curves ---- */
 
-  const curves = DATA.curves;
-  const shown = new Map(); // trial -> slot of colour and line style
   const svgDash = ["", "7 4", "2 3", "7 3 2 3", "11 4", "11 3 2 3"];
 
   function pick(trial) {
-    if (shown.has(trial) || !curves.trials[trial]) return;
-    if (shown.size >= MOST) shown.delete(shown.keys().next().value);
+    const shown = chosen.trials;
+    if (shown.has(trial) || !DATA.curves.trials[trial]) return;
+    if (shown.size >= DATA.palette.length) shown.delete(shown.keys().next().value);
     const taken = new Set(shown.values());
     let slot = 0;
     while (taken.has(slot)) slot += 1;
-    shown.set(trial, slot);
+    shown.set(trial, slot); // trial -> slot of colour and line style
+  }
+
+  const veil = (hex) => {
+    const part = (from) => parseInt(hex.slice(from, from + 2), 16);
+    return `rgba(${part(1)},${part(3)},${part(5)},0.14)`;
+  };
+
+  // The traces and shapes of a configuration, which share their styles with those of others.
+  function partsOf(trial) {
+    const { styles, trials } = DATA.curves;
+    const whole = ([style, own]) => ({ ...styles[style], ...own });
+    return { traces: trials[trial].traces.map(whole), shapes: trials[trial].shapes.map(whole) };
   }
 
   function curveFigure() {
-    const lines = document.getElementById("lines").checked;
-    const log = document.querySelector("input[name=loss]:checked").value === "log";
+    const curves = DATA.curves;
     const layout = structuredClone(curves.layout);
     const data = [];
+    const waits = [];
     const first = DATA.palette[0];
     let row = 0;
-    for (const [trial, slot] of shown) {
+    for (const [trial, slot] of chosen.trials) {
       const own = DATA.palette[slot];
       const swap = { [first]: own, [veil(first)]: veil(own) };
-      const part = recoloured(curves.trials[trial], swap);
-      for (const trace of part.data) {
-        if (trace.meta === "replicate" && !lines) continue;
+      const { traces, shapes } = partsOf(trial);
+      for (const trace of recoloured(traces, swap)) {
+        if (trace.meta === "replicate" && !chosen.lines) continue;
         if (trace.meta === "median") trace.line.dash = DATA.dashes[slot];
         if (trace.yaxis === "y3") trace.y = [-row];
         data.push(trace);
       }
-      for (const shape of part.layout.shapes) {
+      for (const shape of recoloured(shapes, swap)) {
         if (shape.yref === "y3") [shape.y0, shape.y1] = [shape.y0 - row, shape.y1 - row];
-        layout.shapes.push(shape);
+        (shape.name === "wait" ? waits : layout.shapes).push(shape);
       }
       row += 1;
     }
+    // Veils follow one another: each begins where the wait before it ends, so that none is mixed.
+    let from = 1;
+    for (const shape of waits.sort((a, b) => a.x1 - b.x1)) {
+      if (shape.x1 > from) layout.shapes.push({ ...shape, x0: from });
+      from = Math.max(from, shape.x1);
+    }
     layout.yaxis3.range = [0.5 - row, 0.5];
-    const longest = Math.max(...[...shown.keys()].map((trial) => curves.trials[trial].epochs));
+    const longest = Math.max(...[...chosen.trials.keys()].map((trial) => curves.trials[trial].epochs));
     layout.xaxis.range = [0, longest + Math.max(0.3, longest / 60)];
     if (longest < 8) layout.xaxis.dtick = 1;
-    if (log) {
+    if (chosen.logEpochs) {
+      const ticks = [1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000].filter((t) => t <= longest);
+      delete layout.xaxis.rangemode;
+      delete layout.xaxis.dtick;
+      Object.assign(layout.xaxis, { type: "log", range: [Math.log10(0.9), Math.log10(longest * 1.06)],
+        tickvals: ticks, ticktext: ticks.map(String) });
+      layout.xaxis.title.text += " (log scale)";
+    }
+    if (chosen.logLoss) {
       layout.yaxis2.type = "log";
       layout.yaxis2.title.text += ", log scale";
       layout.yaxis2.exponentformat = "power";
@@ -165,19 +213,12 @@
     return { data, layout };
   }
 
-  const veil = (hex) => {
-    const part = (from) => parseInt(hex.slice(from, from + 2), 16);
-    return `rgba(${part(1)},${part(3)},${part(5)},0.14)`;
-  };
-
   function drawCurves() {
-    if (!curves) return;
+    if (!DATA.curves) return;
     draw("plot-curves", curveFigure());
-    const chips = document.getElementById("chips");
-    chips.replaceChildren(...[...shown].map(([trial, slot]) => chip(trial, slot)));
+    byId("chips").replaceChildren(...[...chosen.trials].map(([trial, slot]) => chip(trial, slot)));
     for (const button of document.querySelectorAll("[data-curve]")) {
-      const on = shown.has(button.dataset.curve);
-      button.setAttribute("aria-pressed", String(on));
+      button.setAttribute("aria-pressed", String(chosen.trials.has(button.dataset.curve)));
     }
   }
 
@@ -193,79 +234,115 @@
     for (const [name, value] of Object.entries(values)) line.setAttribute(name, value);
     swatch.append(line);
     const text = document.createElement("span");
-    text.textContent = curves.trials[trial].name;
+    text.textContent = DATA.curves.trials[trial].name;
     item.append(swatch, text);
-    if (shown.size > 1) {
+    if (chosen.trials.size > 1) {
       const remove = document.createElement("button");
       remove.type = "button";
       remove.textContent = "×";
       remove.setAttribute("aria-label", `Remove trial ${trial}`);
-      remove.addEventListener("click", () => { shown.delete(trial); drawCurves(); });
+      remove.addEventListener("click", () => { chosen.trials.delete(trial); drawCurves(); });
       item.append(remove);
     }
     return item;
   }
 
-  if (curves) {
-    for (const trial of curves.chosen) pick(String(trial));
-    document.getElementById("pick").addEventListener("change", (event) => {
+  function readyCurves() {
+    if (!DATA.curves) return;
+    const kept = [...(chosen.trials?.keys() ?? [])].filter((trial) => DATA.curves.trials[trial]);
+    const before = chosen.trials;
+    chosen.trials = new Map(kept.map((trial) => [trial, before.get(trial)]));
+    if (!kept.length) for (const trial of DATA.curves.chosen) pick(String(trial));
+    byId("pick").addEventListener("change", (event) => {
       if (event.target.value) pick(event.target.value);
       event.target.value = "";
       drawCurves();
     });
-    document.getElementById("lines").addEventListener("change", drawCurves);
-    for (const input of document.querySelectorAll("input[name=loss]")) input.addEventListener("change", drawCurves);
-    document.addEventListener("click", (event) => {
-      const button = event.target.closest("[data-curve]");
-      if (!button) return;
-      const trial = button.dataset.curve;
-      if (shown.has(trial) && shown.size > 1) shown.delete(trial);
-      else {
-        pick(trial);
-        document.getElementById("curves").scrollIntoView();
-      }
-      drawCurves();
-    });
+    for (const [id, name] of [["log-loss", "logLoss"], ["log-epochs", "logEpochs"], ["lines", "lines"]]) {
+      const box = byId(id);
+      if (box.disabled) { chosen[name] = false; continue; }
+      box.checked = chosen[name];
+      box.addEventListener("change", () => { chosen[name] = box.checked; drawCurves(); });
+    }
   }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-curve]");
+    if (!button) return;
+    const trial = button.dataset.curve;
+    if (chosen.trials.has(trial) && chosen.trials.size > 1) chosen.trials.delete(trial);
+    else {
+      pick(trial);
+      byId("curves").scrollIntoView();
+    }
+    drawCurves();
+  });
 
   /* ---- the table ---- */
 
-  const table = document.getElementById("configurations");
-  if (table) {
+  function readyTable() {
+    const table = byId("configurations");
+    if (!table) return;
     const body = table.tBodies[0];
     const headings = [...table.tHead.rows[0].cells];
     const known = (cell) => cell.dataset.v !== "";
+    const sort = (column, up) => {
+      for (const other of headings) other.setAttribute("aria-sort", "none");
+      headings[column].setAttribute("aria-sort", up ? "ascending" : "descending");
+      const order = (a, b) => {
+        const [x, y] = [a.cells[column], b.cells[column]];
+        if (!known(x) || !known(y)) return known(y) - known(x); // what does not exist comes last
+        const [p, q] = [Number(x.dataset.v), Number(y.dataset.v)];
+        const way = Number.isNaN(p) || Number.isNaN(q) ? x.dataset.v.localeCompare(y.dataset.v) : p - q;
+        return up ? way : -way;
+      };
+      body.append(...[...body.rows].sort(order));
+      chosen.sort = [headings[column].dataset.key, up];
+    };
     headings.forEach((heading, column) => {
-      heading.querySelector("button")?.addEventListener("click", () => {
-        const up = heading.getAttribute("aria-sort") !== "ascending";
-        for (const other of headings) if (other.hasAttribute("aria-sort")) other.setAttribute("aria-sort", "none");
-        heading.setAttribute("aria-sort", up ? "ascending" : "descending");
-        const order = (a, b) => {
-          const [x, y] = [a.cells[column], b.cells[column]];
-          if (!known(x) || !known(y)) return known(y) - known(x); // what does not exist comes last
-          const [p, q] = [Number(x.dataset.v), Number(y.dataset.v)];
-          const way = Number.isNaN(p) || Number.isNaN(q) ? x.dataset.v.localeCompare(y.dataset.v) : p - q;
-          return up ? way : -way;
-        };
-        body.append(...[...body.rows].sort(order));
+      heading.querySelector("button").addEventListener("click", () => {
+        sort(column, heading.getAttribute("aria-sort") !== "ascending");
       });
     });
-    const filter = document.getElementById("filter");
-    const whole = document.getElementById("all-solved");
+    const [filter, whole] = [byId("filter"), byId("all-solved")];
     const apply = () => {
-      const asked = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+      [chosen.filter, chosen.all] = [filter.value, whole.checked];
+      const conditions = filter.value.toLowerCase().split(/\s+/).filter(Boolean).map((word) => condition(word, headings));
       let count = 0;
       for (const row of body.rows) {
-        const cells = [...row.cells].map((cell) => cell.textContent.trim().toLowerCase());
-        // A number has to be a cell's whole value, a word may be a part of it.
-        const has = (word) => cells.some((cell) => /^[\d.]+$/.test(word) ? cell.split(/\s/)[0] === word : cell.includes(word));
-        row.hidden = !asked.every(has) || (whole.checked && !("all" in row.dataset));
+        row.hidden = !conditions.every((holds) => holds(row)) || (whole.checked && !("all" in row.dataset));
         if (!row.hidden) count += 1;
       }
-      document.getElementById("shown").textContent = `${count} of ${body.rows.length} shown`;
+      byId("shown").textContent = `${count} of ${body.rows.length} shown`;
     };
     filter.addEventListener("input", apply);
     whole.addEventListener("change", apply);
+    [filter.value, whole.checked] = [chosen.filter, chosen.all];
+    if (chosen.filter || chosen.all) apply();
+    const column = chosen.sort ? headings.findIndex((heading) => heading.dataset.key === chosen.sort[0]) : -1;
+    if (column >= 0) sort(column, chosen.sort[1]);
+  }
+
+  // A word of the filter as a question to a row: `units<10`, `optimizer=adam`, or a part of any cell.
+  function condition(word, headings) {
+    const parts = word.match(/^([a-z_0-9]+)(<=|>=|<|>|=)(.+)$/);
+    const column = parts ? headings.findIndex((heading) => heading.dataset.key === parts[1]) : -1;
+    if (column >= 0) {
+      const [, , sign, asked] = parts;
+      return (row) => {
+        const value = row.cells[column].dataset.v.toLowerCase();
+        if (value === "") return false;
+        const [a, b] = [Number(value), Number(asked)];
+        if (Number.isNaN(a) || Number.isNaN(b)) return sign === "=" && value === asked;
+        return { "<": a < b, ">": a > b, "<=": a <= b, ">=": a >= b, "=": a === b }[sign];
+      };
+    }
+    // A number has to be a cell's whole value, a word may be a part of it.
+    const isNumber = /^[\d.]+$/.test(word);
+    return (row) => [...row.cells].some((cell) => {
+      const text = cell.textContent.trim().toLowerCase();
+      return isNumber ? text.split(/\s/)[0] === word : text.includes(word);
+    });
   }
 
   /* ---- data to take away ---- */
@@ -276,25 +353,27 @@
     return [...new Float32Array(bytes.buffer)].map((v) => (Number.isFinite(v) ? Number(v.toPrecision(7)) : ""));
   }
 
-  function figureRows(id) {
-    const figure = id === "plot-curves" ? curveFigure() : DATA.figures[id][variant[id] ?? 0];
-    const rows = [["series", "part", "x", "y", "z", "text"]];
-    if (id === "plot-curves") {
-      rows[0] = ["configuration", "series", "part", "epoch", "value"];
-      for (const trial of shown.keys()) {
-        let line = 0;
-        for (const trace of curves.trials[trial].data) {
-          if (trace.meta === "target") continue;
-          const part = trace.meta === "band" ? (trace.fill ? "upper quartile" : "lower quartile")
-            : trace.meta === "replicate" ? `replicate ${line++}` : trace.meta;
-          if (trace.meta === "median") line = 0;
-          numbers(trace.y).forEach((value, i) => rows.push([
-            curves.trials[trial].name, trace.yaxis === "y2" ? "loss" : "accuracy", part, trace.x0 + i * trace.dx, value]));
-        }
+  function curveRows() {
+    const rows = [["configuration", "series", "part", "epoch", "value"]];
+    for (const trial of chosen.trials.keys()) {
+      let line = 0;
+      for (const trace of partsOf(trial).traces) {
+        if (trace.meta === "target") continue;
+        const part = trace.meta === "band" ? (trace.fill ? "upper quartile" : "lower quartile")
+          : trace.meta === "replicate" ? `replicate ${line++}` : trace.meta;
+        if (trace.meta === "median") line = 0;
+        numbers(trace.y).forEach((value, i) => rows.push([
+          DATA.curves.trials[trial].name, trace.yaxis === "y2" ? "loss" : "accuracy", part, trace.x0 + i * trace.dx, value]));
       }
-      return rows;
     }
-    const bare = (text) => String(text ?? "").replace(/<br>/g, "; ").replace(/<\/?(b|small)>/g, "")
+    return rows;
+  }
+
+  function figureRows(id) {
+    if (id === "plot-curves") return curveRows();
+    const figure = variantOf(id);
+    const rows = [["series", "part", "x", "y", "z", "text"]];
+    const bare = (text) => String(DATA.texts[text] ?? text ?? "").replace(/<br>/g, "; ").replace(/<\/?(b|small)>/g, "")
       .replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
     for (const trace of figure.data) {
       if (trace.type === "heatmap") {
@@ -304,13 +383,15 @@
       }
       const [xs, ys] = [numbers(trace.x), numbers(trace.y)];
       const told = trace.hovertext ?? trace.text ?? [];
-      xs.forEach((x, i) => rows.push([bare(trace.name), trace.type, x, ys[i], "", bare(told[i])]));
+      xs.forEach((x, i) => {
+        if (ys[i] !== "") rows.push([bare(trace.name), trace.type, typeof x === "string" ? bare(x) : x, typeof ys[i] === "string" ? bare(ys[i]) : ys[i], "", bare(told[i])]);
+      });
     }
     return rows;
   }
 
   function tableRows(id) {
-    return [...document.getElementById(id).rows].filter((row) => !row.hidden).map((row) =>
+    return [...byId(id).rows].filter((row) => !row.hidden).map((row) =>
       [...row.cells].map((cell) => cell.innerText.trim().replace(/\s+/g, " ")));
   }
 
@@ -338,9 +419,37 @@
     drawCurves();
     drawFigures();
   }
+
+  // Reads the page as it now is, and draws it.
+  function ready() {
+    DATA = JSON.parse(byId("data").textContent);
+    readySelects();
+    readyCurves();
+    readyTable();
+    drawAll();
+  }
+
+  // Shows what another page of the same study holds, and keeps what the reader chose.
+  function take(page) {
+    for (const plot of document.querySelectorAll(".plot")) Plotly.purge(plot);
+    for (const part of ["header.top", "nav", "main", "#data"]) {
+      document.querySelector(part).replaceWith(page.querySelector(part));
+    }
+    ready();
+  }
+
+  let width = innerWidth;
+  let waiting;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      if (innerWidth !== width && !printing) drawAll();
+      width = innerWidth;
+    }, 120);
+  });
   dark.addEventListener("change", drawAll);
-  narrow.addEventListener("change", drawAll);
   addEventListener("beforeprint", () => { printing = true; drawAll(); });
   addEventListener("afterprint", () => { printing = false; drawAll(); });
-  drawAll();
+  ready();
+  return { take };
 })();

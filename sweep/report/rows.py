@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from studies.run import FinishedRun, updates_per_epoch
+from sweep.analysis.plateau import Plateaus
 from sweep.results import StudyResult, TrialResult, pareto_front, ranking
 
 
@@ -52,6 +53,7 @@ class Row:
     objectives: tuple[float, ...]
     front: bool
     runs: tuple[FinishedRun, ...]
+    plateaus: Plateaus
 
     @property
     def name(self) -> str:
@@ -101,6 +103,7 @@ def ranked(result: StudyResult) -> list[Row]:
                 objectives=trial.values,
                 front=trial.number in front,
                 runs=trial.runs,
+                plateaus=trial.plateaus,
             )
         )
     return rows

@@ -1,4 +1,4 @@
-"""What the page says in words: the answer, and the finding of each figure.
+"""The answer in words, and the grammar that all sentences of the page share.
 
 Every sentence is computed from the rows, and claims no more than they bear: it names its measure,
 its replicates, and says so where configurations cannot be told apart.
@@ -6,8 +6,6 @@ its replicates, and says so where configurations cannot be told apart.
 
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from sweep.report.drawing import interval, percent
 from sweep.report.measure import MEASURES, Measure, first, ranked_by
@@ -25,6 +23,16 @@ def listed(parts: Sequence[str]) -> str:
     if len(parts) < 2:
         return "".join(parts)
     return ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its beginning and a full stop at its end."""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def setting(name: str, value: Any) -> str:
+    """ "3 layers", "adam", "learning rate 0.001"."""
+    return describe({name: value})
 
 
 def _median(row: Row) -> str:
@@ -97,19 +105,19 @@ def _ties(rows: Sequence[Row], measure: Measure) -> str:
 def _front(rows: Sequence[Row], objectives: Sequence[str]) -> str:
     front = sum(row.front for row in rows)
     names = listed([words(name) for name in objectives])
-    ends = [
+    extremes = [
         f"{MEASURES[name].text(MEASURES[name].value(row))} {words(name)}: trial {row.number} "
         f"({row.label})"
-        for name, row in _ends(rows, objectives)
+        for name, row in ends(rows, objectives)
     ]
     return (
         f"{plural(front, 'configuration')} of {count(len(rows))} {'is' if front == 1 else 'are'} "
         f"on the Pareto front of {names}: no other that was solved is as good in every objective "
-        f"and better in one. Its ends: {'; '.join(ends)}."
+        f"and better in one. Its ends: {'; '.join(extremes)}."
     )
 
 
-def _ends(rows: Sequence[Row], objectives: Sequence[str]) -> list[tuple[str, Row]]:
+def ends(rows: Sequence[Row], objectives: Sequence[str]) -> list[tuple[str, Row]]:
     """Of each objective, the configuration on the front that has the least of it."""
     front = [row for row in rows if row.front]
     return [
@@ -253,135 +261,3 @@ def indistinguishable(rows: Sequence[Row], measure: Measure) -> int:
         row.low is not None and row.median is not None and measure.of(row, row.low) <= high
         for row in rows[1:]
     )
-
-
-def curves_finding(chosen: Sequence[Row], target: str) -> str:
-    """What the curves shown at first show."""
-    parts: list[str] = []
-    for row in chosen:
-        if row.median is None:
-            reached = f"no replicate reaches {target}"
-            if row.solved:
-                reached = f"only {_solved(row)} {'solves' if row.solved == 1 else 'solve'} it"
-            elif row.diverged == row.replicates:
-                reached = "every replicate diverges"
-            parts.append(f"trial {row.number}: {reached}")
-        elif row.plateau:
-            parts.append(
-                f"trial {row.number} waits {plural(row.plateau, 'epoch')} at chance and is at "
-                f"{target} after {number(row.median)}"
-            )
-        else:
-            parts.append(
-                f"trial {row.number} leaves chance at once and is at {target} after "
-                f"{number(row.median)}"
-            )
-    return _sentence("; ".join(parts))
-
-
-def time_finding(shown: Sequence[Row]) -> str:
-    """How the epochs of the configurations shown divide into plateau and transition."""
-    timed = [row for row in shown if row.median and row.plateau is not None]
-    if not timed:
-        return "None of the configurations shown has a median to divide."
-    shares = [min(1.0, (row.plateau or 0.0) / (row.median or 1.0)) for row in timed]
-    if len(timed) == 1:
-        return f"The plateau takes about {percent(round(shares[0], 2))} of its epochs."
-    text = (
-        f"The plateau takes between {percent(round(min(shares), 2))} and "
-        f"{percent(round(max(shares), 2))} of the median epochs of the "
-        f"{len(timed)} configurations that have one"
-    )
-    for row, share in zip(timed, shares, strict=True):
-        if row.enqueued and len(timed) > 2:
-            text += (
-                f"; of trial {row.number}’s, given in the study file, {percent(round(share, 2))}"
-            )
-            break
-    return text + "."
-
-
-def landscape_finding(
-    rows: Sequence[Row], x_name: str, y_name: str, target: str, measure: Measure
-) -> str:
-    """Where the most efficient are, and how each of the two settings goes with success."""
-    here = [row for row in rows if x_name in row.settings and y_name in row.settings]
-    timed = [row for row in here if row.median is not None]
-    if not timed:
-        return f"No configuration has a median: none reached {target} in most of its replicates."
-    best = timed[0]
-    at = listed([_at(name, best.settings[name]) for name in (y_name, x_name)])
-    parts = [
-        f"The most efficient {measure.by} is at {at}, with a median of {number(best.median)} epochs"
-    ]
-    parts += [text for name in (y_name, x_name) if (text := _along(here, name, target, measure))]
-    return _sentence("; ".join(parts[:2])) + (f" {_sentence(parts[2])}" if len(parts) > 2 else "")
-
-
-def _at(name: str, value: Any) -> str:
-    """ "3 layers", "adam", "learning rate 0.001"."""
-    return describe({name: value})
-
-
-def _along(rows: Sequence[Row], name: str, target: str, measure: Measure) -> str:
-    """How success goes with a setting of few values; for a number, where the quickest lie."""
-    levels = sorted({row.settings[name] for row in rows}, key=lambda v: (str(type(v)), v))
-    if 2 <= len(levels) <= 6 and len(levels) * 2 <= len(rows):
-        shares: list[str] = []
-        for level in levels:
-            group = [row for row in rows if row.settings[name] == level]
-            runs = sum(row.replicates for row in group)
-            share = sum(row.solved for row in group) / runs
-            numeric = isinstance(level, int | float) and name not in ("layers", "units")
-            what = number(level) if shares and numeric else _at(name, level)
-            shares.append(f"{percent(round(share, 2))} with {what}")
-        return f"of the runs tried, {listed(shares)} reached {target}"
-    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in levels)
-    timed = [row for row in rows if row.median is not None]
-    quick = timed[: max(3, len(timed) // 10)]
-    if numeric and len(timed) >= 10:
-        values = [float(row.settings[name]) for row in quick]
-        return (
-            f"the {len(quick)} most efficient {measure.by} have {words(name)} between "
-            f"{number(min(values))} and {number(max(values))}"
-        )
-    return ""
-
-
-def solved_by_finding(rows: Sequence[Row], name: str, budget: int, target: str) -> str:
-    """At half of the budget and at its end: the share solved, for each value of a setting."""
-    levels = dict.fromkeys(row.settings[name] for row in rows if name in row.settings)
-    ends: list[tuple[float, float, str]] = []
-    half = max(1, budget // 2)
-    for level in levels:
-        runs = [run for row in rows if row.settings.get(name) == level for run in row.runs]
-        epochs = np.array([run.epochs for run in runs if run.ended == "solved"])
-        early = float((epochs <= half).sum()) / len(runs)
-        ends.append((len(epochs) / len(runs), early, _at(name, level)))
-    ends.sort(key=lambda end: -end[0])
-    if len(ends) > 4:
-        ends = [ends[0], ends[-1]]
-    parts = [
-        f"{percent(round(end, 2))} with {level} ({percent(round(early, 2))} by epoch {half})"
-        for end, early, level in ends
-    ]
-    parts[0] = parts[0].replace(" with", " of the runs with", 1)
-    return _sentence(f"{listed(parts)} reached {target} within {plural(budget, 'epoch')}")
-
-
-def objectives_finding(rows: Sequence[Row], names: Sequence[str]) -> str:
-    """The ends of the Pareto front."""
-    front = [row for row in rows if row.front]
-    if not front:
-        return "No configuration was solved, so none is on the front."
-    parts = [
-        f"{plural(len(front), 'configuration')} of {count(len(rows))} "
-        f"{'is' if len(front) == 1 else 'are'} on the front"
-    ]
-    for name, end in _ends(rows, names[:2]):
-        parts.append(f"fewest {words(name)}: trial {end.number} ({end.label})")
-    return _sentence("; ".join(parts))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}." if text else ""

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sweep.report.drawing import interval
-from sweep.report.measure import MEASURES, first, ranked_by
+from sweep.report.measure import MEASURES
 from sweep.report.rows import Row, count, number, quantity, value_text, words
 from sweep.report.sentences import plural
+from sweep.report.story import Story
 
 MOST_ROWS = 300
 """Configurations in the table, besides those of the study file."""
@@ -20,28 +21,32 @@ MEASURES_NOTE = (
 Cell = dict[str, Any]
 
 
-def listing(
-    rows: Sequence[Row], names: Sequence[str], goals: Sequence[str], target: str
-) -> dict[str, Any]:
-    """The table of configurations: columns, and rows of cells with text and a value to sort by."""
+def listing(story: Story) -> dict[str, Any]:
+    """The table of configurations: columns, and rows of cells with text and a value to sort by.
+
+    The `key` of a column is what a filter calls it.
+    """
+    rows, names, goals = story.rows, story.names, story.goals
     shown = [*rows[:MOST_ROWS], *[row for row in rows[MOST_ROWS:] if row.enqueued]]
     several = len(goals) > 1
-    measure = first(goals)
     paid = [MEASURES[goal] for goal in goals if goal in ("updates", "flops")]
-    columns = [_column("Rank", f"by {measure.unit}"), _column("Trial", number_=False)]
-    columns += [_column(words(name), number_=_numeric(rows, name)) for name in names]
+    columns = [
+        _column("Rank", "rank", f"by {story.measure.unit}"),
+        _column("Trial", "trial", numeric=False),
+    ]
+    columns += [_column(words(name), name, numeric=_numeric(rows, name)) for name in names]
     if several:
-        columns.append(_column("Pareto front", number_=False))
+        columns.append(_column("Front", "front", "Pareto", numeric=False))
     columns += [
-        _column("Solved", "replicates"),
-        _column(f"To {target}", "median (95\N{NO-BREAK SPACE}%)"),
-        _column("Plateau", "epochs"),
-        _column("Transition", "epochs"),
-        _column("PAR2", "epochs"),
-        *[_column("PAR2", goal.unit) for goal in paid],
-        _column("ERT", "epochs"),
-        _column("Parameters", "count"),
-        _column("FLOPs", "to solve once"),
+        _column("Solved", "solved", "replicates"),
+        _column(f"To {story.target}", "epochs", "median (95\N{NO-BREAK SPACE}%)"),
+        _column("Plateau", "plateau", "epochs"),
+        _column("Transition", "transition", "epochs"),
+        _column("PAR2", "par2", "epochs"),
+        *[_column("PAR2", f"par2_{goal.name}", goal.unit) for goal in paid],
+        _column("ERT", "ert", "epochs"),
+        _column("Parameters", "parameters", "count"),
+        _column("FLOPs", "flops", "to solve once"),
     ]
     lines: list[dict[str, Any]] = []
     for row in shown:
@@ -85,7 +90,7 @@ def listing(
         f"{plural(len(rows), 'configuration')}, and none did in {count(none)}."
     )
     note = (
-        f"Ranked {ranked_by(goals)}. A trial’s name shows or hides its learning curves. Median, "
+        f"Ranked {story.by}. A trial’s name shows or hides its learning curves. Median, "
         "plateau and transition are medians over the replicates, in epochs; a dash is a number "
         "that does not exist, because most replicates did not get that far."
     )
@@ -96,7 +101,24 @@ def listing(
             f" The table holds the best {count(MOST_ROWS)} of {count(len(rows))} configurations; "
             "sweep export writes them all."
         )
-    return {"columns": columns, "rows": lines, "finding": finding, "note": note}
+    keys = [column["key"] for column in columns if column["number"]]
+    return {
+        "columns": columns,
+        "rows": lines,
+        "finding": finding,
+        "note": note,
+        "names": ", ".join(keys),
+        "example": _example(shown, names),
+    }
+
+
+def _example(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """A filter that finds something in this table."""
+    best = rows[0].settings
+    parts = [value_text(best[name]) for name in names if isinstance(best.get(name), str)][:1]
+    numeric = [name for name in names if name in best and _numeric(rows, name)][:1]
+    parts += [f"{name}<={value_text(best[name])}" for name in numeric]
+    return " ".join([*parts, "epochs<50"])
 
 
 def measures(rows: Sequence[Row], target: str) -> list[dict[str, str]]:
@@ -131,8 +153,8 @@ def measures(rows: Sequence[Row], target: str) -> list[dict[str, str]]:
     ]
 
 
-def _column(title: str, unit: str = "", number_: bool = True) -> dict[str, Any]:
-    return {"title": title, "unit": unit, "number": number_}
+def _column(title: str, key: str, unit: str = "", *, numeric: bool = True) -> dict[str, Any]:
+    return {"title": title, "key": key, "unit": unit, "number": numeric}
 
 
 def _cell(text: str, sort: float | str | None, number_: bool = True, more: str = "") -> Cell:

@@ -109,7 +109,7 @@ def test_every_figure_has_drawn_all_its_traces(reader):
     drawn = reader.page.evaluate(
         "() => [...document.querySelectorAll('.plot')].map((plot) => plot.data.length)"
     )
-    assert len(drawn) == 5
+    assert len(drawn) == 7
     assert all(drawn)
     lines = reader.page.locator("#plot-curves .scatterlayer .trace").count()
     assert lines == reader.page.evaluate("document.getElementById('plot-curves').data.length")
@@ -124,7 +124,7 @@ def test_the_configurations_chosen_first_are_the_best_the_given_and_a_slow_one(r
 
 def test_a_heading_sorts_by_its_column_and_again_the_other_way(reader):
     page = reader.page
-    button = page.get_by_role("button", name="learning rate")
+    button = page.locator("#configurations").get_by_role("button", name="learning rate")
     button.click()
     rates = [float(text) for text in column(page, "learning rate")]
     assert rates == sorted(rates)
@@ -158,6 +158,19 @@ def test_the_filter_keeps_rows_with_every_word(reader, result):
     assert wanted
     assert wanted <= set(names(page))
     assert set(column(page, "optimizer")) == {"sgd"}
+    page.fill("#filter", "units<10 epochs<=20 optimizer=adam")
+    wanted = {
+        f"trial {t.number}"
+        for t in result.trials
+        if t.params["optimizer"] == "adam"
+        and t.params["units"] < 10
+        and t.summary.epochs_median is not None
+        and t.summary.epochs_median <= 20
+    }
+    assert wanted
+    assert set(names(page)) == wanted
+    page.fill("#filter", "nothing=here")
+    assert names(page) == []
     page.fill("#filter", "")
     page.check("#all-solved")
     whole = sum(t.summary.solved == t.summary.replicates for t in result.trials)
@@ -195,9 +208,18 @@ def test_the_loss_goes_to_a_logarithmic_axis_and_back(reader):
     page = reader.page
     kind = "document.getElementById('plot-curves')._fullLayout.yaxis2.type"
     assert page.evaluate(kind) == "linear"
-    page.check("input[name=loss][value=log]")
+    page.check("#log-loss")
     assert page.evaluate(kind) == "log"
-    page.check("input[name=loss][value=linear]")
+    page.uncheck("#log-loss")
+    assert page.evaluate(kind) == "linear"
+
+
+def test_the_epochs_go_to_a_logarithmic_axis_and_back(reader):
+    page = reader.page
+    kind = "document.getElementById('plot-curves')._fullLayout.xaxis.type"
+    page.check("#log-epochs")
+    assert page.evaluate(kind) == "log"
+    page.uncheck("#log-epochs")
     assert page.evaluate(kind) == "linear"
 
 
@@ -232,7 +254,8 @@ def test_the_data_of_a_figure_and_of_the_table_can_be_taken_away(reader, tmp_pat
     for name, heading in (
         ("plot-curves", "configuration,series,part,epoch,value"),
         ("plot-time", "series,part,x,y,z,text"),
-        ("configurations", "Rank PAR2,Trial,layers"),
+        ("plot-parallel", "series,part,x,y,z,text"),
+        ("configurations", "Rank by epochs,Trial,layers"),
     ):
         with page.expect_download() as download:
             page.locator(f"[data-download={name}]").click()

@@ -8,10 +8,13 @@ import plotly.graph_objects as go
 import pytest
 
 from studies.run import FinishedRun
-from sweep.analysis.plateau import chance_band
-from sweep.report import curves, figures, landscape
+from sweep.analysis.plateau import chance_band, plateaus_of
+from sweep.report import curves, front, landscape, parallel, solved, time_spent
 from sweep.report.drawing import MOST_POINTS, PALETTE, colours, log_ticks, plain, thinned
+from sweep.report.groups import grouped
+from sweep.report.importances import importance_bars, importances
 from sweep.report.rows import ranked
+from sweep.report.story import tell
 
 TARGET = "100\u202f%"
 
@@ -31,18 +34,24 @@ def test_every_figure_is_valid_plotly(make_result, make_study, outcome):
     rows = ranked(make_result(15, study=study, outcome=outcome))
     frame = curves.curves_layout(chance_band((98, 102)), 1.0)
     for row in rows:
-        drawn = curves.learning_curves(row)
+        drawn = curves.learning_curves(row, records=200)
         valid({"data": drawn["data"], "layout": frame | drawn["layout"]})
     for x, y in landscape.pairs(["layers", "units", "optimizer", "learning_rate"]):
         valid(landscape.landscape(rows, x, y, TARGET))
-    valid(figures.time_spent(rows, 100, TARGET))
-    valid(figures.solved_by(rows, "optimizer", 100, TARGET))
-    valid(figures.objectives(rows, ["epochs", "flops"]))
+    valid(time_spent.time_spent(rows, 100, TARGET))
+    valid(time_spent.side_by_side(rows, 100, TARGET))
+    for name in ("optimizer", "learning_rate"):
+        valid(solved.solved_by(grouped(rows, name), 100, TARGET))
+    valid(front.objectives(rows, ["epochs", "flops"]))
+    names = ["layers", "units", "optimizer", "learning_rate"]
+    valid(parallel.parallel(rows, names, {"units"}))
 
 
 def test_every_colour_that_a_figure_uses_has_its_dark_one(result):
     rows, swaps = ranked(result), colours()
-    drawn = str([curves.learning_curves(rows[0]), figures.time_spent(rows[:5], 100, TARGET)])
+    drawn = str(
+        [curves.learning_curves(rows[0], records=200), time_spent.time_spent(rows[:5], 100, TARGET)]
+    )
     used = {light for light in swaps if light in drawn}
     assert PALETTE[0][0] in used
     assert all(swaps[colour] != colour for colour in used)
@@ -67,7 +76,7 @@ def test_a_diverged_run_holds_its_last_finite_loss(make_result):
 
 def test_the_line_is_the_median_over_replicates_and_the_band_their_middle_half(result):
     row = next(row for row in ranked(result) if row.enqueued)
-    data = curves.learning_curves(row)["data"]
+    data = curves.learning_curves(row, records=200)["data"]
     accuracy = [trace for trace in data if trace["yaxis"] == "y"]
     median = next(trace for trace in accuracy if trace["meta"] == "median")
     low, high = (trace for trace in accuracy if trace["meta"] == "band")
@@ -79,7 +88,7 @@ def test_the_line_is_the_median_over_replicates_and_the_band_their_middle_half(r
 
 def test_the_plateau_is_shaded_up_to_the_escape_and_the_target_marked(result):
     row = next(row for row in ranked(result) if row.enqueued)
-    drawn = curves.learning_curves(row)
+    drawn = curves.learning_curves(row, records=200)
     veil, bar, line, rest = drawn["layout"]["shapes"]
     assert (veil["x0"], veil["x1"]) == (bar["x0"], bar["x1"]) == (1, row.escape)
     assert line["x0"] == line["x1"] == row.escape
@@ -89,16 +98,30 @@ def test_the_plateau_is_shaded_up_to_the_escape_and_the_target_marked(result):
 
 def test_a_run_that_never_left_chance_is_shaded_to_its_end(make_result):
     row = ranked(make_result(1, outcome="censored"))[0]
-    shapes = curves.learning_curves(row)["layout"]["shapes"]
+    shapes = curves.learning_curves(row, records=200)["layout"]["shapes"]
     assert [shape["x1"] for shape in shapes] == [100, 100]
+
+
+def test_a_level_held_after_the_escape_is_outlined_in_the_strip(make_result, make_study):
+    study = make_study(training={"epochs": 80, "replicates": 3})
+    row = ranked(make_result(1, study=study))[0]
+    accuracy = np.concatenate([np.full(10, 0.5), np.full(40, 0.75), np.full(29, 0.99), [1.0]])
+    loss = np.concatenate([np.full(10, 0.69), np.full(40, 0.4), np.full(30, 0.05)])
+    values = np.column_stack([loss, accuracy]).astype(np.float32)
+    runs = tuple(FinishedRun(run.run, "solved", values) for run in row.runs)
+    row = replace(row, runs=runs, plateaus=plateaus_of(runs, (98, 102)), escape=11.0, median=80.0)
+    drawn = curves.learning_curves(row, records=200)["layout"]["shapes"]
+    boxes = [shape for shape in drawn if shape["line"].get("width") == 1.2]
+    assert (11, 51) in [(box["x0"], box["x1"]) for box in boxes]
 
 
 def test_long_curves_are_thinned(result):
     row = ranked(result)[0]
     run = row.runs[0]
     long = np.column_stack([np.linspace(1, 0, 9_000), np.linspace(0, 1, 9_000)]).astype(np.float32)
-    row = replace(row, runs=(FinishedRun(run.run, "solved", long),))
-    for trace in curves.learning_curves(row)["data"]:
+    runs = (FinishedRun(run.run, "solved", long),)
+    row = replace(row, runs=runs, plateaus=plateaus_of(runs, (98, 102)))
+    for trace in curves.learning_curves(row, records=200)["data"]:
         if "dx" in trace:
             assert trace["dx"] == 23
             assert len(unpacked(trace["y"])) <= curves.MOST_EPOCHS
@@ -107,7 +130,7 @@ def test_long_curves_are_thinned(result):
 def test_the_size_of_curves_is_known_before_they_are_drawn(result):
     for row in ranked(result):
         for lines in (True, False):
-            data = curves.learning_curves(row, lines=lines)["data"]
+            data = curves.learning_curves(row, records=200, lines=lines)["data"]
             size = sum(len(unpacked(trace["y"])) for trace in data if "dx" in trace)
             assert size <= curves.curve_values(row, lines=lines)
 
@@ -170,14 +193,14 @@ def test_a_range_searched_on_a_logarithmic_scale_is_drawn_on_one(result):
 def test_bars_end_where_the_epochs_to_the_target_do_for_a_single_replicate(make_result, make_study):
     study = make_study(training={"epochs": 100, "replicates": 1})
     rows = [row for row in ranked(make_result(20, study=study)) if row.median is not None]
-    plateau, transition = figures.time_spent(rows, 100, TARGET)["data"][:2]
+    plateau, transition = time_spent.time_spent(rows, 100, TARGET)["data"][:2]
     ends = [a + b for a, b in zip(plateau["x"], transition["x"], strict=True)]
     assert ends == [row.median for row in reversed(rows)]
 
 
 def test_the_share_solved_ends_at_all_runs_solved(result):
     rows = ranked(result)
-    for trace in figures.solved_by(rows, "optimizer", 100, TARGET)["data"]:
+    for trace in solved.solved_by(grouped(rows, "optimizer"), 100, TARGET)["data"]:
         name = trace["name"].split()[0]
         runs = [run for row in rows if row.settings["optimizer"] == name for run in row.runs]
         share = sum(run.ended == "solved" for run in runs) / len(runs)
@@ -196,3 +219,100 @@ def test_thousands_of_points_are_thinned_with_the_best_and_the_given_kept(result
     assert len(kept) <= MOST_POINTS + 1
     assert [row.place for row in kept[:1_000]] == list(range(1, 1_001))
     assert any(row.enqueued for row in kept)
+
+
+def test_side_by_side_every_configuration_ends_where_its_parts_do(result):
+    rows = ranked(result)
+    data = time_spent.side_by_side(rows, 100, TARGET)["data"]
+    for row, *parts in zip(rows, *(trace["y"] for trace in data), strict=True):
+        if row.plateau is None or row.transition is None:
+            assert sum(parts) == 100
+        else:
+            assert sum(parts) == row.plateau + row.transition + 1
+    assert len(data) >= 3
+
+
+def test_thousands_of_columns_are_spaced_by_rank_with_the_given_kept(result):
+    row = ranked(result)[0]
+    many = [replace(row, place=place, enqueued=place == 4_321) for place in range(1, 5_001)]
+    kept = time_spent.spaced(many)
+    assert len(kept) <= time_spent.MOST_COLUMNS + 1
+    assert (kept[0].place, kept[-1].place) == (1, 5_000)
+    assert any(row.enqueued for row in kept)
+
+
+def test_many_values_of_a_setting_are_grouped_into_ranges_that_hold_every_row(result):
+    rows = ranked(result)
+    groups = grouped(rows, "learning_rate")
+    assert len(groups) == 4
+    assert sorted(row.number for group in groups for row in group.rows) == list(range(40))
+    ends = [max(row.settings["learning_rate"] for row in group.rows) for group in groups]
+    starts = [min(row.settings["learning_rate"] for row in group.rows) for group in groups]
+    assert all(end < start for end, start in zip(ends[:-1], starts[1:], strict=True))
+    assert [group.words for group in grouped(rows, "layers")][:2] == ["1 layer", "2 layers"]
+
+
+def test_of_many_words_the_rare_ones_are_one_group(result):
+    rows = [
+        replace(row, settings={"cell": f"cell {min(row.number, 12)}"}) for row in ranked(result)
+    ]
+    groups = grouped(rows, "cell")
+    assert groups[0].label == "cell 12"
+    assert groups[-1].label == "8 others"
+    assert sum(len(group.rows) for group in groups) == 40
+
+
+def test_rows_without_a_setting_are_in_none_of_its_groups(result):
+    rows = [
+        replace(row, settings=row.settings | ({"momentum": 0.9} if row.number % 2 else {}))
+        for row in ranked(result)
+    ]
+    assert sum(len(group.rows) for group in grouped(rows, "momentum")) == 20
+
+
+def test_a_setting_that_decides_all_has_the_largest_importance(make_result):
+    result = make_result(120)
+    weighed = importances(tell(result))
+    assert set(weighed) == {"the fewest epochs", "the shortest plateaus"}
+    for shares in weighed.values():
+        assert sum(shares.values()) == pytest.approx(1)
+        assert set(shares) == {"layers", "units", "optimizer", "learning_rate"}
+        assert max(shares, key=shares.get) in ("learning_rate", "optimizer")
+    bars = importance_bars(weighed)["data"]
+    assert [bar["y"][-1] for bar in bars] == [
+        max(weighed["the fewest epochs"], key=weighed["the fewest epochs"].get).replace("_", " ")
+    ] * 2
+    valid(importance_bars(weighed))
+
+
+def test_what_all_configurations_share_has_no_importances(make_result):
+    assert importances(tell(make_result(40, outcome="diverged"))) == {}
+
+
+def test_every_configuration_crosses_every_axis_within_the_figure(result):
+    rows = ranked(result)
+    drawn = parallel.parallel(rows, ["layers", "units", "optimizer", "learning_rate"], {"units"})
+    lines = 0
+    for trace in drawn["data"]:
+        across, heights = unpacked(trace["x"]), unpacked(trace["y"])
+        ends = np.flatnonzero(np.isnan(heights))
+        if trace["name"] != "given in the study file":
+            lines += len(ends)
+        assert len(trace["text"]) == len(across) == len(heights)
+        assert np.nanmin(heights) >= -0.06
+        assert np.nanmax(heights) <= 1.06
+        assert across.max() == 4
+    assert lines == 40
+
+
+def test_a_quicker_configuration_ends_lower_on_the_axis_of_epochs(result):
+    rows = [row for row in ranked(result) if row.median is not None]
+    drawn = parallel.parallel(rows, ["layers", "units"], set())
+    ends = {}
+    for trace in drawn["data"]:
+        heights = unpacked(trace["y"]).reshape(-1, 4)
+        for text, height in zip(trace["text"][::4], heights[:, 2], strict=True):
+            ends[text.split("</b>")[0].removeprefix("<b>trial ")] = height
+    order = sorted(rows, key=lambda row: row.median)
+    heights = [ends[str(row.number)] for row in order]
+    assert heights == sorted(heights)

@@ -12,7 +12,7 @@ import pytest
 
 from studies.errors import BadInput
 from sweep.report import render_report, write_report
-from sweep.report.page import CURVE_BUDGET, MOST_CURVES, chosen_rows, curve_rows
+from sweep.report.curves import CURVE_BUDGET, MOST_CURVES, chosen_rows, curve_rows
 from sweep.report.rows import ranked
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -67,7 +67,7 @@ def test_the_headings_are_in_order(html):
 
 def test_every_figure_has_a_text_for_those_who_do_not_see_it(html):
     plots = [a for _, a in Page(html).elements if a.get("class") == "plot"]
-    assert len(plots) == 5
+    assert len(plots) == 7
     assert all(plot["role"] == "group" and len(plot["aria-label"]) > 20 for plot in plots)
 
 

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from sweep.report import sentences
+from sweep.report import curves, parallel, sentences, settings, solved, time_spent
+from sweep.report.groups import grouped
+from sweep.report.hero import hero_finding, shown_rows
 from sweep.report.measure import MEASURES
 from sweep.report.rows import ranked
 
@@ -122,7 +124,7 @@ def test_a_claim_is_about_the_measure_that_was_searched_for(
     assert MEASURES[objective].text(least) in text[0]
     own = next(row for row in rows if row.enqueued)
     assert f"came in at place {own.place} of 30 {by}:" in " ".join(text)
-    finding = sentences.landscape_finding(rows, "units", "layers", ONE_HUNDRED, MEASURES[objective])
+    finding = settings.landscape_finding(rows, "units", "layers", ONE_HUNDRED, MEASURES[objective])
     assert finding.startswith(f"The most efficient {by} is at")
 
 
@@ -133,7 +135,7 @@ def test_the_size_of_a_model_is_exact_and_has_no_interval(make_result, make_stud
 
 def test_success_by_setting_counts_all_runs(result):
     rows = ranked(result)
-    text = sentences.landscape_finding(
+    text = settings.landscape_finding(
         rows, "learning_rate", "optimizer", ONE_HUNDRED, MEASURES["epochs"]
     )
     for name in ("adam", "sgd", "rmsprop"):
@@ -145,7 +147,7 @@ def test_success_by_setting_counts_all_runs(result):
 def test_the_share_of_the_plateau_is_that_of_the_rows_shown(result):
     rows = [row_like(row, plateau=2.0, median=8.0) for row in ranked(result)[:3]]
     rows[1] = row_like(rows[1], plateau=6.0)
-    assert sentences.time_finding(rows).startswith(
+    assert time_spent.best_finding(rows).startswith(
         "The plateau takes between 25\u202f% and 75\u202f% of the median epochs of the 3"
     )
 
@@ -157,13 +159,57 @@ def test_no_sentence_holds_a_number_that_does_not_exist(make_result, outcome, tr
     rows = ranked(result)
     said = [
         *answer(result),
-        sentences.curves_finding(rows, ONE_HUNDRED),
-        sentences.time_finding(rows),
-        sentences.landscape_finding(rows, "units", "layers", ONE_HUNDRED, MEASURES["epochs"]),
-        sentences.solved_by_finding(rows, "optimizer", 100, ONE_HUNDRED),
+        curves.curves_finding(rows, ONE_HUNDRED),
+        time_spent.best_finding(rows),
+        time_spent.time_finding(rows),
+        parallel.parallel_finding(rows, ["layers", "optimizer"], "by mean epochs (PAR2)"),
+        hero_finding(shown_rows(rows), ONE_HUNDRED, 100),
+        settings.landscape_finding(rows, "units", "layers", ONE_HUNDRED, MEASURES["epochs"]),
+        solved.solved_finding(grouped(rows, "optimizer"), 100, ONE_HUNDRED),
     ]
     for text in said:
         assert text.endswith(".")
         assert "None " not in text.replace("None of", "")
         assert "nan" not in text.split()
         assert "inf" not in text.split()
+
+
+def test_survival_is_told_by_group_with_the_epoch_of_the_half(result):
+    rows = ranked(result)
+    text = solved.solved_finding(grouped(rows, "optimizer"), 100, ONE_HUNDRED)
+    for name in ("adam", "sgd", "rmsprop"):
+        runs = [run for row in rows if row.settings["optimizer"] == name for run in row.runs]
+        epochs = sorted(run.epochs for run in runs if run.ended == "solved")
+        assert f"{round(100 * len(epochs) / len(runs))}\u202f% " in text
+        half = (len(runs) + 1) // 2
+        if len(epochs) >= half:
+            assert f"(half by epoch {epochs[half - 1]})" in text
+
+
+def test_the_plateaus_share_is_told_of_the_quickest_and_the_slowest(result):
+    rows = [
+        row_like(row, median=10.0, plateau=2.0 if row.place <= 10 else 8.0)
+        for row in ranked(result)
+    ]
+    rows = [row_like(row, median=5.0, plateau=1.0) if row.place <= 10 else row for row in rows]
+    text = time_spent.time_finding(rows)
+    assert "20\u202f% in the quickest quarter, 80\u202f% in the slowest" in text
+
+
+def test_what_the_best_have_in_common_holds_for_each_of_them(result):
+    rows = ranked(result)
+    text = parallel.parallel_finding(rows, ["units", "optimizer"], "by mean epochs (PAR2)")
+    best = [row for row in rows if row.solved][:3]
+    low, high = (f(row.settings["units"] for row in best) for f in (min, max))
+    assert f"{low} to {high} units" in text
+    assert all(row.settings["optimizer"] in text for row in best)
+
+
+def test_the_picture_compares_the_best_with_what_the_study_file_gave(result):
+    rows = ranked(result)
+    shown = shown_rows(rows)
+    assert shown[0] is rows[0]
+    assert shown[1].enqueued
+    text = hero_finding(shown, ONE_HUNDRED, 100)
+    assert f"Trial {rows[0].number} " in text
+    assert "given in the study file, sits at chance for" in text
