@@ -10,6 +10,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from sweep.analysis.estimate import CONFIDENCE
+
 RESAMPLES = 4_000
 """Resamples of an interval: another draw would move its ends by about a fiftieth of its width."""
 
@@ -123,3 +125,44 @@ def resampled_medians(times: np.ndarray, units: np.ndarray, stream: int = 0) -> 
         below = np.cumsum(drawn[start : start + step, sorted_units], axis=1)
         medians[start : start + step] = ordered[np.argmax(2 * below >= below[:, -1:], axis=1)]
     return medians
+
+
+def median_interval(medians: np.ndarray, tail: float) -> tuple[float | None, float | None]:
+    """The interval of a median from those of its resamples, leaving out `tail` at either end.
+
+    None where an end is beyond the budget, hence infinite.
+    """
+    low = float(np.quantile(medians, tail, method="lower"))
+    high = float(np.quantile(medians, 1.0 - tail, method="higher"))
+    return (low if np.isfinite(low) else None, high if np.isfinite(high) else None)
+
+
+def median_ratio_interval(
+    top: np.ndarray, bottom: np.ndarray, budget: float, tail: float
+) -> tuple[float | None, float | None]:
+    """The interval of a ratio of medians from resamples of both, leaving out `tail` at either end.
+
+    A median that is infinite is beyond the budget, by nobody knows how much: the ratio lies between
+    what the budget and what infinity would make of it. None where nothing bounds it on that side.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lowest = np.where(np.isinf(bottom), 0.0, np.minimum(top, budget) / bottom)
+        highest = np.where(np.isinf(top), np.inf, top / np.minimum(bottom, budget))
+    # A ratio of two medians of 0 epochs may be anything.
+    lowest[np.isnan(lowest)] = 0.0
+    highest[np.isnan(highest)] = np.inf
+    low = float(np.quantile(lowest, tail, method="lower"))
+    high = float(np.quantile(highest, 1.0 - tail, method="higher"))
+    return (low if low > 0.0 else None, high if np.isfinite(high) else None)
+
+
+def expanded_tail(units: int, confidence: float = CONFIDENCE) -> float:
+    """What a percentile interval leaves out at either end so that it is wide enough for few units.
+
+    Student's t instead of the normal distribution, and the spread of `units` drawn with replacement
+    made up for (Hesterberg 2015, doi:10.1080/00031305.2015.1089789, section 3.3). At least 2 units.
+    """
+    from scipy.special import stdtrit
+
+    far = float(stdtrit(units - 1, 0.5 + confidence / 2)) * (units / (units - 1)) ** 0.5
+    return NormalDist().cdf(-far)

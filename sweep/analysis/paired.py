@@ -27,14 +27,15 @@ from statistics import NormalDist
 
 import numpy as np
 
-from sweep.analysis.bootstrap import ratio_interval, resampled_medians
+from sweep.analysis.bootstrap import (
+    median_ratio_interval,
+    ratio_interval,
+    resampled_medians,
+)
 from sweep.analysis.estimate import CONFIDENCE, Estimate
 
 MOST_EXACT = 200
 """Pairs up to which the signed-rank test counts all ways to exchange them."""
-
-ROUNDING = 1.0 / 12.0
-"""Variance of a time that is known to one epoch, in epochs²."""
 
 Times = tuple[np.ndarray, np.ndarray]
 """(`epochs` [runs], `solved` bool [runs])."""
@@ -67,6 +68,7 @@ def compare_pairs(
     budget: float,
     *,
     blocks: np.ndarray | None = None,
+    rounding: float = 1.0,
     confidence: float = CONFIDENCE,
 ) -> Paired:
     """How a setting compares with a baseline trained from the same seeds.
@@ -74,7 +76,7 @@ def compare_pairs(
     Both are (`epochs`, `solved`) [pairs], pair by pair; what is not solved within `budget` epochs
     counts as censored there. `blocks` (any labels [pairs]) says which pairs belong together, such
     as those of one configuration: they are drawn together, and the test compares whole blocks. Left
-    out, each pair is one of its own.
+    out, each pair is one of its own. `rounding` is the unit of the times: 1 for epochs.
 
     With `confidence` 0.95, the interval of `mean_ratio` covers 94 … 97 % from 5 pairs on; that of
     `ratio` covers more than it says, 95 … 99 %, the more the coarser the epochs are. One pair, or
@@ -94,7 +96,7 @@ def compare_pairs(
     return Paired(
         pairs=pairs,
         ratio=_median_ratio(a, b, units, budget, confidence),
-        mean_ratio=_mean_ratio(a, b, units, budget, confidence),
+        mean_ratio=_mean_ratio(a, b, units, budget, rounding, confidence),
         faster=int(np.count_nonzero(decided & (b < a))),
         slower=int(np.count_nonzero(decided & (b > a))),
         level=int(np.count_nonzero(~decided)),
@@ -171,7 +173,12 @@ def _log_ratios(a: np.ndarray, b: np.ndarray, units: np.ndarray, budget: float) 
 
 
 def _mean_ratio(
-    a: np.ndarray, b: np.ndarray, units: np.ndarray, budget: float, confidence: float
+    a: np.ndarray,
+    b: np.ndarray,
+    units: np.ndarray,
+    budget: float,
+    rounding: float,
+    confidence: float,
 ) -> Estimate:
     below, above = (np.bincount(units, np.minimum(times, budget)) for times in (a, b))
     if below.sum() == 0.0:
@@ -180,7 +187,7 @@ def _mean_ratio(
     if value == 0.0:
         return Estimate(0.0, None, None)
     per_unit = len(a) / len(below)
-    noise = ROUNDING * per_unit * (1.0 / below.mean() ** 2 + 1.0 / above.mean() ** 2)
+    noise = rounding**2 / 12.0 * per_unit * (1.0 / below.mean() ** 2 + 1.0 / above.mean() ** 2)
     found = ratio_interval(above, below, noise, confidence)
     return Estimate(value, *(found or (None, None)))
 
@@ -188,23 +195,20 @@ def _mean_ratio(
 def _median_ratio(
     a: np.ndarray, b: np.ndarray, units: np.ndarray, budget: float, confidence: float
 ) -> Estimate:
-    value = _ratio(*(float(np.sort(times)[(len(times) - 1) // 2]) for times in (b, a)))
+    value = ratio_of(middle(b), middle(a))
     if units.max() == 0:
         return Estimate(value, None, None)
-    medians_a, medians_b = resampled_medians(a, units), resampled_medians(b, units)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        lowest = np.where(np.isinf(medians_a), 0.0, np.minimum(medians_b, budget) / medians_a)
-        highest = np.where(np.isinf(medians_b), np.inf, medians_b / np.minimum(medians_a, budget))
-    # A ratio of two medians of 0 epochs may be anything.
-    lowest[np.isnan(lowest)] = 0.0
-    highest[np.isnan(highest)] = np.inf
+    below, above = resampled_medians(a, units), resampled_medians(b, units)
     tail = (1.0 - confidence) / 2.0
-    low = float(np.quantile(lowest, tail, method="lower"))
-    high = float(np.quantile(highest, 1.0 - tail, method="higher"))
-    return Estimate(value, low if low > 0.0 else None, high if math.isfinite(high) else None)
+    return Estimate(value, *median_ratio_interval(above, below, budget, tail))
 
 
-def _ratio(above: float, below: float) -> float | None:
-    """Their ratio where it is a number."""
+def middle(times: np.ndarray) -> float:
+    """The time by which half of the runs got there, infinite where it is beyond the budget."""
+    return float(np.sort(times)[(len(times) - 1) // 2])
+
+
+def ratio_of(above: float, below: float) -> float | None:
+    """The ratio of two medians, None where it is no number."""
     known = math.isfinite(above) and math.isfinite(below) and below > 0.0
     return above / below if known else None

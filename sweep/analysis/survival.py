@@ -95,7 +95,7 @@ def success_rate(
         raise ValueError(f"{successes} of {replicates} replicates is no rate")
     share = successes / replicates
     z = _normal_quantile(0.5 + confidence / 2)
-    low, high = _wilson(np.array(share), np.array(replicates), z)
+    low, high = wilson(np.array(share), np.array(replicates), z)
     return share, float(low), float(high)
 
 
@@ -219,7 +219,7 @@ def kaplan_meier(
         )
         last = replicates[survival > 0.0][-1:]
         replicates[survival == 0.0] = last[0] if len(last) else len(epochs)
-        low, high = _wilson(survival, replicates, z)
+        low, high = wilson(survival, replicates, z)
     return KaplanMeier(
         times=times,
         at_risk=at_risk,
@@ -244,8 +244,8 @@ def _log_log(
     return np.where(within, low, 0.0), np.where(within, high, 0.0)
 
 
-def _wilson(share: np.ndarray, replicates: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of Wilson's interval of shares of so many replicates."""
+def wilson(share: np.ndarray, replicates: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends of Wilson's interval of shares of so many replicates, `z` normal quantiles wide."""
     shrink = 1.0 + z * z / replicates
     middle = (share + z * z / (2.0 * replicates)) / shrink
     half = z * np.sqrt(share * (1.0 - share) / replicates + (z / (2.0 * replicates)) ** 2) / shrink
@@ -277,20 +277,23 @@ def restricted_mean(epochs: np.ndarray, solved: np.ndarray, horizon: float) -> t
     return float(areas.sum()), float(np.sqrt((area_after**2 * terms).sum()))
 
 
-def mean_within(epochs: np.ndarray, solved: np.ndarray, budget: float) -> Estimate:
+def mean_within(
+    epochs: np.ndarray, solved: np.ndarray, budget: float, rounding: float = 1.0
+) -> Estimate:
     """Mean epochs to target within a budget that all replicates had, with its interval.
 
     A replicate that did not solve the task within the budget counts as the budget: the mean number
     of epochs under way in it, the restricted mean without censoring before the budget. The interval
-    is the bootstrap of `sweep.analysis.bootstrap.ratio_interval` (94 … 97 % from 5 replicates on).
-    Raises ValueError without replicates, or where one was given up before the budget.
+    is the bootstrap of `sweep.analysis.bootstrap.ratio_interval` (94 … 97 % from 5 replicates on);
+    `rounding` is the unit of the times: 1 for epochs. Raises ValueError without replicates, or
+    where one was given up before the budget.
     """
     epochs, solved = np.asarray(epochs, dtype=np.float64), np.asarray(solved, dtype=bool)
     if len(epochs) == 0 or (~solved & (epochs < budget)).any():
         raise ValueError(f"a mean within {budget:g} epochs needs replicates that had them")
     under_way = np.where(solved, np.minimum(epochs, budget), budget)
     mean = float(under_way.mean())
-    noise = 1.0 / (12.0 * max(mean, 1.0) ** 2)
+    noise = (rounding / max(mean, rounding)) ** 2 / 12.0
     found = ratio_interval(under_way, np.ones(len(under_way)), noise, CONFIDENCE)
     return Estimate(mean, *(found or (None, None)))
 
