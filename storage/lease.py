@@ -40,9 +40,7 @@ class LeaseHeld(StorageFailure):
         self.holder = holder
         self.since = since
         local = since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        super().__init__(
-            f"the study {study_name!r} is being worked on by {holder} since {local}"
-        )
+        super().__init__(f"the study {study_name!r} is being worked on by {holder} since {local}")
 
 
 class Lease:

@@ -44,30 +44,34 @@ def complete(
     total: int,
     *,
     read: Callable[[int, int], Sequence[StoredTrial]] | None,
-    before_each: Callable[[], None] | None = None,
+    check: Callable[[], None],
 ) -> None:
     """Makes Optuna's study say what ours says.
 
     `total` is one more than the largest number of our trials, `read(first, end)` gives those from
     number `first` on that come before `end`; without it none is added. Optuna numbers trials
-    itself, so a trial waits for all before it. `before_each` is called before each is added.
+    itself, so a trial waits for all before it. `check` is called before anything is changed and
+    raises where that is no longer allowed.
 
     Raises BadInput if Optuna's study is another's, or has trials that are not ours.
     """
     storage = db.optuna_storage()
     with db.plainly(), _quietly():
+        check()
         study_id = _study_id(db, storage, stored)
         _describe(storage, study_id, stored)
         there = _count(storage, study_id, total)
         if not _last_is_ours(storage, study_id, there, total):
+            _refuse_strangers(db, storage, study_id, stored)
+            # It is our own: a coordinator that was suspended wrote together with its successor.
+            check()
             study_id, there = _anew(db, storage, study_id, stored), 0
         while read is not None and there < total:
             page = read(there, there + PAGE)
             for trial in page:
                 if trial.number != there:
                     return
-                if before_each is not None:
-                    before_each()
+                check()
                 trial_id = storage.create_new_trial(study_id, _frozen(trial))
                 if storage.get_trial_number_from_id(trial_id) != trial.number:
                     # Somebody added one in this moment: the next time it is seen who.
@@ -133,15 +137,16 @@ def _study_id(db: Database, storage: "RDBStorage", stored: StoredStudy) -> int:
     return study_id
 
 
-def _anew(db: Database, storage: "RDBStorage", study_id: int, stored: StoredStudy) -> int:
-    """Makes Optuna's study again, if all that is in its wrong place there is ours.
-
-    So it is after a coordinator that was suspended wrote at the same time as its successor. Raises
-    BadInput where others have added trials.
-    """
+def _refuse_strangers(
+    db: Database, storage: "RDBStorage", study_id: int, stored: StoredStudy
+) -> None:
     for trial in storage.get_all_trials(study_id, deepcopy=False):
         if MARK not in trial.system_attrs:
             raise BadInput(_strangers(db, stored.name))
+
+
+def _anew(db: Database, storage: "RDBStorage", study_id: int, stored: StoredStudy) -> int:
+    """Makes Optuna's study again, without trials."""
     storage.set_study_user_attr(study_id, MARK, {"study": stored.uuid, "revision": 0})
     study_id = _study_id(db, storage, stored)
     _describe(storage, study_id, stored)

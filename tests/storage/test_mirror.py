@@ -68,6 +68,28 @@ class TestTheMirror:
         complete_mirror(database, stored)
         bench.assert_mirrored(stored)
 
+    def test_that_two_coordinators_wrote_to_at_the_same_time_is_made_anew(
+        self, database: Database, bench
+    ) -> None:
+        stored = bench.study()
+        put_trials(database, stored, [bench.trial(n) for n in range(3)])
+        storage = database.optuna_storage()
+        study_id = storage.get_study_id_from_name("hello")
+        twice = storage.get_all_trials(study_id)[2]
+        storage.create_new_trial(study_id, twice)
+        complete_mirror(database, stored)
+        bench.assert_mirrored(stored)
+        storage.create_new_trial(storage.get_study_id_from_name("hello"), twice)
+        put_trials(database, stored, [bench.trial(n) for n in (3, 4)])
+        bench.assert_mirrored(stored)
+
+    def test_is_only_looked_at_when_nothing_is_to_be_added(self, database: Database, bench) -> None:
+        stored = bench.study()
+        put_trials(database, stored, [bench.trial(n) for n in range(3)], mirrored=False)
+        complete_mirror(database, stored, add=False)
+        study = optuna.load_study(study_name="hello", storage=database.secret_url)
+        assert study.trials == []
+
     def test_says_what_the_study_file_says_now(
         self, database: Database, bench, document: Callable
     ) -> None:
