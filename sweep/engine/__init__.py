@@ -7,7 +7,7 @@ knows nothing of searches, databases or screens. The rooms, in the order in whic
 - `initializers` draws the weights that Keras would draw for the run's seed;
 - `optimizers` turns a run's optimizer and learning rate into numbers, a row for each update;
 - `program` is the compiled chunk of epochs that trains all slots of a population;
-- `cells` and `losses` are what it computes, forwards and backwards;
+- `stack`, `cells` and `losses` are what it computes, forwards and backwards, along `sequences`;
 - `hidden` is what it measures beside them, where hidden progress is recorded;
 - `runtime` sets TensorFlow up: quiet, with a cache of compiled programs, a thread per core.
 """

@@ -31,7 +31,11 @@ def softmax_cross_entropy(logits: Tensor, labels: Tensor, counted: Tensor) -> An
     guesses, truth = tf.argmax(logits, axis=1), tf.argmax(labels, axis=1)
     correct = tf.cast(tf.equal(guesses, truth), logits.dtype)
     gradient = (exponentials / total - labels) * (counted / tf.reduce_sum(counted))
-    return tf.reduce_sum(losses * counted, axis=1), tf.reduce_sum(correct * counted, axis=1), gradient
+    return (
+        tf.reduce_sum(losses * counted, axis=1),
+        tf.reduce_sum(correct * counted, axis=1),
+        gradient,
+    )
 
 
 def squared_error(outputs: Tensor, values: Tensor, counted: Tensor) -> Any:
@@ -44,7 +48,11 @@ def squared_error(outputs: Tensor, values: Tensor, counted: Tensor) -> Any:
     losses = tf.reduce_mean(errors * errors, axis=1)
     correct = tf.cast(tf.reduce_all(tf.abs(errors) < TOLERANCE, axis=1), outputs.dtype)
     gradient = (2.0 / outputs.shape[1]) * errors * (counted / tf.reduce_sum(counted))
-    return tf.reduce_sum(losses * counted, axis=1), tf.reduce_sum(correct * counted, axis=1), gradient
+    return (
+        tf.reduce_sum(losses * counted, axis=1),
+        tf.reduce_sum(correct * counted, axis=1),
+        gradient,
+    )
 
 
 def binary_cross_entropy(logits: Tensor, sets: Tensor, counted: Tensor) -> Any:
@@ -55,19 +63,19 @@ def binary_cross_entropy(logits: Tensor, sets: Tensor, counted: Tensor) -> Any:
     something is asked the logits of the set are all larger than all others.
     """
     tf = prepare()
-    counted = tf.broadcast_to(counted, [sets.shape[0], *sets.shape[1::2]])
-    records = tf.reduce_sum(tf.reduce_max(counted, axis=0), axis=1)
-    steps = tf.reduce_sum(counted, axis=[0, 2])
+    steps, slots, outputs, batch = sets.shape
+    counted = tf.broadcast_to(counted, [steps, slots, batch])
+    records = tf.reduce_max(counted, axis=0)
+    total = tf.reduce_sum(counted, axis=[0, 2])
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=sets, logits=logits)
-    mean = tf.reduce_sum(tf.reduce_mean(losses, axis=2) * counted, axis=[0, 2]) / steps
+    mean = tf.reduce_sum(tf.reduce_mean(losses, axis=2) * counted, axis=[0, 2]) / total
     least = tf.reduce_min(tf.where(sets > 0.0, logits, logits.dtype.max), axis=2)
     most = tf.reduce_max(tf.where(sets > 0.0, logits.dtype.min, logits), axis=2)
-    asked = tf.reduce_max(sets, axis=2) > 0.0
-    right = tf.reduce_all((least > most) | ~asked, axis=0)
-    correct = tf.cast(right, logits.dtype) * tf.reduce_max(counted, axis=0)
-    share = counted / (logits.shape[2] * steps[:, None])
+    correct = tf.cast(tf.reduce_all(least > most, axis=0), logits.dtype)
+    share = counted / (outputs * total[:, None])
     gradient = (tf.sigmoid(logits) - sets) * share[:, :, None]
-    return mean * records, tf.reduce_sum(correct, axis=1), gradient
+    loss = mean * tf.reduce_sum(records, axis=1)
+    return loss, tf.reduce_sum(correct * records, axis=1), gradient
 
 
 LOSSES: dict[Target, Loss] = {

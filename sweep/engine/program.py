@@ -8,24 +8,23 @@ is data: weights, order of records, the optimizer's coefficients. All tensors ar
         for each batch:  gather records → forward → loss → backward → update
         if hidden progress is recorded:  forward, and what states and logits then know
 
-The backward pass is written by hand: it keeps only what it needs, sums weight gradients over time
-steps, and compiles several times as fast as what automatic differentiation writes. TensorFlow's XLA
-compiles the whole chunk into one executable.
+Forward and backward passes are those of `stack`; TensorFlow's XLA compiles the whole chunk into one
+executable.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from studies.run import Configuration, gates
-from studies.tasks import Task
-from sweep.engine import hidden
+from studies.tasks import Target, Task
+from sweep.engine import hidden, sequences, stack
 from sweep.engine.cells import Cell, keeps_zero, make_cell
-from sweep.engine.losses import softmax_cross_entropy
+from sweep.engine.losses import LOSSES
 from sweep.engine.optimizers import COEFFICIENTS
 from sweep.engine.runtime import prepare
 
@@ -36,21 +35,23 @@ more slots empty when a study has few runs of a shape in flight."""
 NARROWEST = 16
 """Models are padded to this width, or the next power of two: few shapes, so few compilations."""
 
+KNOWLEDGE = "contrast"
+"""The first of the series that are measured when an epoch is over; they need classes."""
+
 MEASURED_AT_ONCE = 1 << 20
 """Records, times steps and width, whose hidden progress is measured in one pass."""
 
-UNROLLED = 8
-"""Sequences up to this length are written out step by step, longer ones are loops."""
-
 Tensor = Any
-Weights = tuple[Tensor, Tensor, Tensor]
 Chunk = Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a compiled program is made for. `width` is the units of a layer, padding included, and
-    `hidden_progress` says whether that is recorded."""
+    """What a compiled program is made for.
+
+    `width` is the units of a layer, padding included; `target` is the task's, `masked` says whether
+    its sequences differ in length, and `hidden_progress` whether that is recorded.
+    """
 
     cell: str
     layers: int
@@ -64,6 +65,8 @@ class Shape:
     outputs: int
     slots: int
     chunk: int
+    target: Target = "class"
+    masked: bool = False
     hidden_progress: bool = False
 
     @property
@@ -75,7 +78,10 @@ class Shape:
         """What is logged of every epoch."""
         if not self.hidden_progress:
             return ("loss", "accuracy")
-        return ("loss", "accuracy", *hidden.series(self.layers, self.timesteps * self.features))
+        names = hidden.series(self.layers, self.timesteps * self.features)
+        if self.target != "class":
+            names = names[: names.index(KNOWLEDGE)]
+        return ("loss", "accuracy", *names)
 
     def weights(self) -> list[tuple[int, ...]]:
         """Shapes of the weights of one slot: W, R, b for each layer, then the output's V and b."""
@@ -104,7 +110,10 @@ def shape_of(
     recurrent = "" if configuration.cell == "rnn" else configuration.recurrent_activation
     rows = gates_of(configuration.cell) * width
     weights = configuration.layers * rows * (width + max(width, task.features))
+    outputs = len(task.classes)
     activations = configuration.layers * task.timesteps * batch * (3 * rows + 5 * width)
+    if task.target == "sets":
+        activations += task.timesteps * batch * 6 * outputs
     a_slot = 4 * (5 * weights + activations)
     fitting = max(1, memory // a_slot)
     return Shape(
@@ -117,10 +126,31 @@ def shape_of(
         records=task.records,
         timesteps=task.timesteps,
         features=task.features,
-        outputs=len(task.classes),
+        outputs=outputs,
         slots=min(MOST_SLOTS, 1 << (fitting.bit_length() - 1)),
         chunk=chunk,
+        target=task.target,
+        masked=task.lengths is not None,
         hidden_progress=hidden_progress,
+    )
+
+
+def data_of(task: Task) -> tuple[Tensor, Tensor, Tensor]:
+    """A task's records as a program takes them: inputs, truth and lengths, a row a record.
+
+    Inputs are float32 [records, timesteps · features]; the truth is one-hot [records, outputs] for
+    classes, [records, outputs] for values, [records, timesteps · outputs] for sets; lengths are
+    int32 [records].
+    """
+    tf = prepare()
+    truth = task.y.reshape(task.records, -1)
+    if task.target == "class":
+        truth = np.eye(len(task.classes), dtype=np.float32)[task.y]
+    lengths = np.full(task.records, task.timesteps) if task.lengths is None else task.lengths
+    return (
+        tf.constant(task.x.reshape(task.records, -1), tf.float32),
+        tf.constant(truth, tf.float32),
+        tf.constant(lengths, tf.int32),
     )
 
 
@@ -132,13 +162,13 @@ def gates_of(cell: str) -> int:
 def program(shape: Shape) -> Chunk:
     """The traced chunk of a shape; XLA compiles it when it is first called.
 
-    chunk(weights, m, v, fresh, fresh_weights, fresh_v, x, labels, order, coefficients)
+    chunk(weights, m, v, fresh, fresh_weights, fresh_v, *data, order, coefficients)
         → weights, m, v, sums [epochs, slots, len(shape.series)]
 
     `fresh` [slots] is 1 where a slot starts a new run from `fresh_weights` and `fresh_v` [slots];
-    `x` [records, timesteps · features]; `labels` one-hot [records, outputs]; `order` int32
-    [updates, slots, batch], rows of x, the padding of an epoch's last batch being any;
-    `coefficients` [updates, len(COEFFICIENTS), slots]. `means` makes of the sums the series.
+    `data` are those of `data_of`; `order` int32 [updates, slots, batch] are rows of them, the
+    padding of an epoch's last batch being any; `coefficients` [updates, len(COEFFICIENTS), slots].
+    `means` makes of the sums the series.
     """
     tf = prepare()
     cell = make_cell(shape.cell, shape.activation, shape.recurrent_activation)
@@ -156,7 +186,8 @@ def program(shape: Shape) -> Chunk:
         fresh_weights: list[Tensor],
         fresh_v: Tensor,
         x: Tensor,
-        labels: Tensor,
+        truth: Tensor,
+        lengths: Tensor,
         order: Tensor,
         coefficients: Tensor,
     ) -> Any:
@@ -169,12 +200,13 @@ def program(shape: Shape) -> Chunk:
         masks = tf.constant(mask)
 
         def one_batch(k: Tensor, weights: Any, m: Any, v: Any, sums: Tensor) -> Any:
-            batch = order[k]
-            gathered = tf.transpose(tf.gather(x, batch), [0, 2, 1])
-            truth = tf.transpose(tf.gather(labels, batch), [0, 2, 1])
-            loss, right, gradients = _step(
-                shape, cell, weights, gathered, truth, masks[k % per_epoch]
+            rows = order[k]
+            batch = (
+                tf.transpose(tf.gather(x, rows), [0, 2, 1]),
+                tf.transpose(tf.gather(truth, rows), [0, 2, 1]),
+                tf.gather(lengths, rows),
             )
+            loss, right, gradients = _step(shape, cell, weights, batch, masks[k % per_epoch])
             c = {name: coefficients[k, i][:, None, None] for i, name in enumerate(COEFFICIENTS)}
             updated = [_update(c, *each) for each in zip(weights, m, v, gradients, strict=True)]
             after, m, v = ([u[i] for u in updated] for i in range(3))
@@ -191,8 +223,8 @@ def program(shape: Shape) -> Chunk:
                 (first, weights, m, v, tf.zeros([slots, by_batch])),
                 maximum_iterations=per_epoch,
             )
-            if shape.hidden_progress:
-                known = _knowledge(shape, cell, weights, x, labels)
+            if KNOWLEDGE in shape.series:
+                known = _knowledge(shape, cell, weights, (x, truth, lengths))
                 measured = tf.concat([measured, tf.stack(known, axis=1)], axis=1)
             sums = tf.tensor_scatter_nd_update(sums, [[epoch]], measured[None])
             return epoch + 1, weights, m, v, sums
@@ -221,7 +253,8 @@ def program(shape: Shape) -> Chunk:
             state,
             spec(slots),
             spec(shape.records, shape.timesteps * shape.features),
-            spec(shape.records, shape.outputs),
+            spec(shape.records, shape.outputs * _steps_told(shape)),
+            tf.TensorSpec((shape.records,), tf.int32),
             tf.TensorSpec((updates, slots, shape.batch), tf.int32),
             spec(updates, len(COEFFICIENTS), slots),
         ],
@@ -243,118 +276,67 @@ def means(shape: Shape, sums: np.ndarray) -> np.ndarray:
 def _summed(shape: Shape) -> tuple[str, ...]:
     """The series that are sums over an epoch's batches; the others are taken at its end."""
     names = shape.series
-    return names[: names.index("contrast")] if shape.hidden_progress else names
+    return names[: names.index(KNOWLEDGE)] if KNOWLEDGE in names else names
 
 
-def _step(shape: Shape, cell: Cell, weights: list[Tensor], x: Tensor, truth: Tensor, mask: Tensor):
-    """Forward and backward through a stack: loss, number correct, gradients like `weights`."""
+def _step(
+    shape: Shape,
+    cell: Cell,
+    weights: list[Tensor],
+    batch: tuple[Tensor, Tensor, Tensor],
+    mask: Tensor,
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Forward and backward through a stack: loss, number right, gradients like `weights`."""
     tf = prepare()
-    stack, (output, output_bias) = _stack(shape, weights), weights[-2:]
-    seen, outputs = _stack_forward(shape, cell, stack, x)
-    last = outputs[-1]
-    loss, right, d_logits = softmax_cross_entropy(output @ last + output_bias, truth, mask)
+    x, truth, lengths = batch
+    length, everywhere = shape.timesteps, shape.target == "sets"
+    layers, (output, output_bias) = _layers(weights), weights[-2:]
+    live = stack.live_steps(lengths, length) if shape.masked else []
+    seen, states = stack.forward(cell, layers, x, length, live)
 
-    gradients = [
-        tf.matmul(d_logits, last, transpose_b=True),
-        tf.reduce_sum(d_logits, axis=2, keepdims=True),
-    ]
-    d_outputs = _only_last(shape, tf.matmul(output, d_logits, transpose_a=True))
-    for index in reversed(range(shape.layers)):
-        inputs, kept = seen[index]
-        own, d_outputs = _layer_backward(
-            shape, cell, stack[index], inputs, kept, d_outputs, to_inputs=index > 0
-        )
-        gradients = [*own, *gradients]
-    return loss, right, gradients
+    told = sequences.stacked(states, length) if everywhere else states[-1]
+    if everywhere:
+        truth = sequences.stacked(sequences.split(truth, length), length)
+        for steps in live:
+            mask = mask * tf.cast(sequences.stacked(steps, length)[:, :, 0], tf.float32)
+    loss, right, d_told = LOSSES[shape.target](output @ told + output_bias, truth, mask)
+
+    d_output = tf.matmul(d_told, told, transpose_b=True)
+    d_bias = tf.reduce_sum(d_told, axis=-1, keepdims=True)
+    d_states = tf.matmul(output, d_told, transpose_a=True)
+    if everywhere:
+        gradients = [tf.reduce_sum(d_output, axis=0), tf.reduce_sum(d_bias, axis=0)]
+        d_states = sequences.unstacked(d_states, length)
+    else:
+        gradients = [d_output, d_bias]
+        d_states = sequences.only_last(d_states, length)
+    return loss, right, [*stack.backward(cell, layers, seen, d_states, length, live), *gradients]
 
 
 def _knowledge(
-    shape: Shape, cell: Cell, weights: list[Tensor], x: Tensor, labels: Tensor
+    shape: Shape, cell: Cell, weights: list[Tensor], data: tuple[Tensor, Tensor, Tensor]
 ) -> list[Tensor]:
     """What the network knows of all its records, as `hidden.knowledge` says it."""
     tf = prepare()
     fitting = max(shape.batch, MEASURED_AT_ONCE // (shape.timesteps * shape.width))
     rows = hidden.measured_rows(shape.records, fitting)
-    inputs, truth = tf.gather(x, rows), tf.gather(labels, rows)
+    inputs, labels, lengths = (tf.gather(each, rows) for each in data)
     everything = tf.tile(tf.transpose(inputs)[None], [shape.slots, 1, 1])
-    seen, outputs = _stack_forward(
-        replace(shape, batch=len(rows)), cell, _stack(shape, weights), everything
-    )
+    lengths = tf.tile(lengths[None], [shape.slots, 1])
+    live = stack.live_steps(lengths, shape.timesteps) if shape.masked else []
+    seen, outputs = stack.forward(cell, _layers(weights), everything, shape.timesteps, live)
     states = [layer_inputs[-1] for layer_inputs, _ in seen[1:]] + [outputs[-1]]
     output, output_bias = weights[-2:]
-    return hidden.knowledge(states, output @ states[-1] + output_bias, truth, inputs)
+    return hidden.knowledge(states, output @ states[-1] + output_bias, labels, inputs)
 
 
-def _stack(shape: Shape, weights: list[Tensor]) -> list[Weights]:
-    return [tuple(weights[3 * i : 3 * i + 3]) for i in range(shape.layers)]
+def _steps_told(shape: Shape) -> int:
+    return shape.timesteps if shape.target == "sets" else 1
 
 
-def _stack_forward(shape: Shape, cell: Cell, stack: list[Weights], x: Tensor) -> tuple[Any, Any]:
-    """Each layer's inputs and what its backward pass needs, and the last layer's outputs."""
-    outputs = _split_steps(shape, x)
-    seen: list[tuple[Any, Any]] = []
-    for layer in stack:
-        inputs = outputs
-        outputs, kept = _layer_forward(shape, cell, layer, inputs)
-        seen.append((inputs, kept))
-    return seen, outputs
-
-
-def _layer_forward(shape: Shape, cell: Cell, weights: Weights, inputs: Any) -> tuple[Any, Any]:
-    """Outputs of a layer at every step, and what its backward pass needs."""
-    tf = prepare()
-    nothing = tf.zeros([shape.slots, shape.width, shape.batch])
-
-    def step(state: Any, x: Tensor) -> Any:
-        after, saved = cell.forward(weights, x, state)
-        return after, (after[0], (state, saved))
-
-    _, steps = _scan(shape, step, (nothing,) * cell.states, inputs)
-    return _unzip(shape, steps)
-
-
-def _layer_backward(
-    shape: Shape,
-    cell: Cell,
-    weights: Weights,
-    inputs: Any,
-    kept: Any,
-    d_outputs: Any,
-    *,
-    to_inputs: bool,
-) -> tuple[list[Tensor], Any]:
-    """Gradients of a layer's weights, and of its inputs at every step if they are asked for."""
-    tf = prepare()
-    kernel, recurrent, bias = weights
-    kernel_t = tf.transpose(kernel, [0, 2, 1])
-    recurrent_t = tf.transpose(recurrent, [0, 2, 1])
-    nothing = tf.zeros([shape.slots, shape.width, shape.batch])
-
-    def step(carry: Any, item: Any) -> Any:
-        d_state, (d_kernel, d_recurrent, d_bias) = carry
-        x, (state, saved), d_output = item
-        d_state = (d_state[0] + d_output, *d_state[1:])
-        from_x, from_h, d_before = cell.backward(weights, x, state, saved, d_state)
-        d_h = recurrent_t @ from_h
-        if d_before[0] is not None:
-            d_h = d_h + d_before[0]
-        if kernel.shape[2] == 1:
-            d_kernel = d_kernel + tf.reduce_sum(from_x * x, axis=2, keepdims=True)
-        else:
-            d_kernel = d_kernel + tf.matmul(from_x, x, transpose_b=True)
-        d_recurrent = d_recurrent + tf.matmul(from_h, state[0], transpose_b=True)
-        sums = [tf.reduce_sum(from_x, axis=2, keepdims=True)]
-        if bias.shape[2] == 2:
-            sums.append(tf.reduce_sum(from_h, axis=2, keepdims=True))
-        d_bias = d_bias + tf.concat(sums, axis=2)
-        d_x = kernel_t @ from_x if to_inputs else from_x[:, :1, :1]
-        return ((d_h, *d_before[1:]), (d_kernel, d_recurrent, d_bias)), d_x
-
-    zeros = tuple(tf.zeros_like(w) for w in weights)
-    start = ((nothing,) * cell.states, zeros)
-    items = _zip(shape, inputs, kept, d_outputs)
-    (_, gradients), d_inputs = _scan(shape, step, start, items, backwards=True)
-    return list(gradients), d_inputs
+def _layers(weights: list[Tensor]) -> list[stack.Weights]:
+    """W, R and b of each layer, without the output's."""
+    return [tuple(weights[i : i + 3]) for i in range(0, len(weights) - 2, 3)]
 
 
 def _update(c: dict[str, Tensor], p: Tensor, m: Tensor, v: Tensor, g: Tensor) -> Any:
@@ -367,68 +349,3 @@ def _update(c: dict[str, Tensor], p: Tensor, m: Tensor, v: Tensor, g: Tensor) ->
     m = c["m_keep"] * m + c["m_take"] * tf.where(first, g * r, g)
     change = (c["by_m"] * m + c["by_g"] * g) * tf.where(first, tf.ones_like(r), r)
     return p - c["decay"] * p - c["rate"] * change, m, v
-
-
-# Sequences are lists of steps where they are unrolled, and tensors stacked over steps where not.
-
-
-def _unrolled(shape: Shape) -> bool:
-    return shape.timesteps <= UNROLLED
-
-
-def _split_steps(shape: Shape, x: Tensor) -> Any:
-    tf = prepare()
-    if _unrolled(shape):
-        return tf.split(x, shape.timesteps, axis=1)
-    steps = tf.reshape(x, [shape.slots, shape.timesteps, shape.features, shape.batch])
-    return tf.transpose(steps, [1, 0, 2, 3])
-
-
-def _only_last(shape: Shape, last: Tensor) -> Any:
-    tf = prepare()
-    if _unrolled(shape):
-        return [tf.zeros_like(last)] * (shape.timesteps - 1) + [last]
-    return tf.concat([tf.zeros([shape.timesteps - 1, *last.shape]), last[None]], axis=0)
-
-
-def _zip(shape: Shape, *sequences: Any) -> Any:
-    return list(zip(*sequences, strict=True)) if _unrolled(shape) else sequences
-
-
-def _unzip(shape: Shape, steps: Any) -> Any:
-    return tuple(list(part) for part in zip(*steps, strict=True)) if _unrolled(shape) else steps
-
-
-def _scan(shape: Shape, step: Any, carry: Any, items: Any, *, backwards: bool = False) -> Any:
-    """Apply `step(carry, item) -> carry, result` along a sequence: last carry, all results."""
-    tf = prepare()
-    if _unrolled(shape):
-        results: list[Any] = [None] * len(items)
-        order = range(len(items))
-        for t in reversed(order) if backwards else order:
-            carry, results[t] = step(carry, items[t])
-        return carry, results
-
-    length = shape.timesteps
-
-    def place(k: Any) -> Any:
-        return length - 1 - k if backwards else k
-
-    def item(k: Any) -> Any:
-        return tf.nest.map_structure(lambda sequence: sequence[place(k)], items)
-
-    # The first step is taken outside the loop: it says what a step returns.
-    carry, first = step(carry, item(0))
-    flat = tf.nest.flatten(first)
-    arrays = [tf.TensorArray(part.dtype, length, element_shape=part.shape) for part in flat]
-    arrays = [a.write(place(0), part) for a, part in zip(arrays, flat, strict=True)]
-
-    def body(k: Any, carry: Any, arrays: Any) -> Any:
-        carry, result = step(carry, item(k))
-        parts = tf.nest.flatten(result)
-        return k + 1, carry, [a.write(place(k), p) for a, p in zip(arrays, parts, strict=True)]
-
-    _, carry, arrays = tf.while_loop(
-        lambda k, *_: k < length, body, (1, carry, arrays), maximum_iterations=length - 1
-    )
-    return carry, tf.nest.pack_sequence_as(first, [a.stack() for a in arrays])

@@ -20,7 +20,7 @@ from studies.tasks import Task
 from sweep.engine import optimizers
 from sweep.engine.initializers import DRAWN_FROM, initial_weights
 from sweep.engine.optimizers import COEFFICIENTS
-from sweep.engine.program import Shape, gates_of, means, program, shape_of
+from sweep.engine.program import Shape, data_of, gates_of, means, program, shape_of
 from sweep.engine.runtime import cores, prepare
 
 AHEAD = 8
@@ -52,7 +52,7 @@ class Scheduler:
         self._closed = False
         self._finished: queue.SimpleQueue[FinishedRun | BaseException] = queue.SimpleQueue()
         self._workers: list[threading.Thread] = []
-        self._data: tuple[Any, Any] | None = None
+        self._data: tuple[Any, ...] | None = None
 
     def __enter__(self) -> "Scheduler":
         return self
@@ -103,10 +103,7 @@ class Scheduler:
 
     def _admit(self, run: Run) -> None:
         if self._data is None:
-            tf = prepare()
-            x = self._task.x.reshape(self._task.records, -1)
-            labels = np.eye(len(self._task.classes), dtype=np.float32)[self._task.y]
-            self._data = tf.constant(x, tf.float32), tf.constant(labels, tf.float32)
+            self._data = data_of(self._task)
         shape = shape_of(
             run.configuration,
             self._task,
@@ -168,7 +165,7 @@ class Scheduler:
                 best, most = shape, runs
         if isinstance(best, Shape):
             assert self._data is not None
-            best = Population(best, self._task, *self._data)
+            best = Population(best, self._task, self._data)
             self._populations.append(best)
         return best
 
@@ -176,11 +173,11 @@ class Scheduler:
 class Population:
     """The state of one program: its slots' weights, accumulators, runs and curves so far."""
 
-    def __init__(self, shape: Shape, task: Task, x: Any, labels: Any) -> None:
+    def __init__(self, shape: Shape, task: Task, data: tuple[Any, ...]) -> None:
         self.shape = shape
         self.busy = False
         self._task = task
-        self._x, self._labels = x, labels
+        self._data = data
         self._runs: list[Run | None] = [None] * shape.slots
         self._curves: list[list[np.ndarray]] = [[] for _ in self._runs]
         self._trained = np.zeros(shape.slots, int)
@@ -224,8 +221,7 @@ class Population:
             tf.constant(fresh),
             news,
             tf.constant(fresh_v),
-            self._x,
-            self._labels,
+            *self._data,
             tf.constant(np.ascontiguousarray(batches)),
             tf.constant(table),
         )

@@ -1,0 +1,137 @@
+"""A stack of recurrent layers, forwards and backwards, for all slots of a population.
+
+The backward pass is written by hand: it keeps only what it needs, sums weight gradients over time
+steps, and compiles several times as fast as what automatic differentiation writes. Tensors are in
+the layout [slots, features, batch], in sequences as `sequences` has them.
+
+Sequences may differ in length. After its end a sequence's states stay as they are, so that its last
+ones are there at the last step, as Keras has it with a mask; nothing of the steps after the end has
+an influence. `live` says where sequences go on: a list with a sequence of bool [slots, 1, batch],
+or an empty one where all are equally long.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from sweep.engine import sequences
+from sweep.engine.cells import Cell, State
+from sweep.engine.runtime import prepare
+
+Tensor = Any
+Weights = tuple[Tensor, Tensor, Tensor]
+
+
+def live_steps(lengths: Tensor, length: int) -> list[Any]:
+    """`live` for sequences of `lengths` [slots, batch], padded to `length`."""
+    steps = np.arange(length, dtype=np.int32)[:, None, None, None]
+    return [sequences.unstacked(lengths[None, :, None, :] > steps, length)]
+
+
+def forward(
+    cell: Cell, stack: list[Weights], x: Tensor, length: int, live: list[Any]
+) -> tuple[list[tuple[Any, Any]], Any]:
+    """Each layer's inputs with what its backward pass needs, and the last layer's outputs.
+
+    `x` is [slots, length · features, batch]; the outputs are a sequence of [slots, units, batch].
+    """
+    outputs = sequences.split(x, length)
+    seen: list[tuple[Any, Any]] = []
+    for weights in stack:
+        inputs = outputs
+        outputs, kept = _layer_forward(cell, weights, inputs, length, live)
+        seen.append((inputs, kept))
+    return seen, outputs
+
+
+def backward(
+    cell: Cell,
+    stack: list[Weights],
+    seen: list[tuple[Any, Any]],
+    d_outputs: Any,
+    length: int,
+    live: list[Any],
+) -> list[Tensor]:
+    """Gradients of all weights, layer by layer, from those of the last layer's outputs."""
+    gradients: list[Tensor] = []
+    for index in reversed(range(len(stack))):
+        inputs, kept = seen[index]
+        own, d_outputs = _layer_backward(
+            cell, stack[index], inputs, kept, d_outputs, length, live, to_inputs=index > 0
+        )
+        gradients = [*own, *gradients]
+    return gradients
+
+
+def _layer_forward(
+    cell: Cell, weights: Weights, inputs: Any, length: int, live: list[Any]
+) -> tuple[Any, Any]:
+    """Outputs of a layer at every step, and what its backward pass needs."""
+
+    def step(state: State, item: Any) -> Any:
+        x, *goes_on = item
+        after, saved = cell.forward(weights, x, state)
+        after = _where(goes_on, after, state)
+        return after, (after[0], (state, saved))
+
+    start = (_nothing(weights, inputs[0]),) * cell.states
+    items = sequences.zipped(length, inputs, *live)
+    _, steps = sequences.scan(step, start, items, length)
+    return sequences.unzipped(steps, length)
+
+
+def _layer_backward(
+    cell: Cell,
+    weights: Weights,
+    inputs: Any,
+    kept: Any,
+    d_outputs: Any,
+    length: int,
+    live: list[Any],
+    *,
+    to_inputs: bool,
+) -> tuple[list[Tensor], Any]:
+    """Gradients of a layer's weights, and of its inputs at every step if they are asked for."""
+    tf = prepare()
+    kernel, recurrent, bias = weights
+    kernel_t = tf.transpose(kernel, [0, 2, 1])
+    recurrent_t = tf.transpose(recurrent, [0, 2, 1])
+    nothing = (_nothing(weights, inputs[0]),) * cell.states
+
+    def step(carry: Any, item: Any) -> Any:
+        d_state, (d_kernel, d_recurrent, d_bias) = carry
+        x, (state, saved), d_output, *goes_on = item
+        d_state = (d_state[0] + d_output, *d_state[1:])
+        d_live = _where(goes_on, d_state, nothing)
+        from_x, from_h, d_before = cell.backward(weights, x, state, saved, d_live)
+        d_h = recurrent_t @ from_h
+        if d_before[0] is not None:
+            d_h = d_h + d_before[0]
+        d_before = _where(goes_on, (d_h, *d_before[1:]), d_state)
+        if kernel.shape[2] == 1:
+            d_kernel = d_kernel + tf.reduce_sum(from_x * x, axis=2, keepdims=True)
+        else:
+            d_kernel = d_kernel + tf.matmul(from_x, x, transpose_b=True)
+        d_recurrent = d_recurrent + tf.matmul(from_h, state[0], transpose_b=True)
+        sums = [tf.reduce_sum(from_x, axis=2, keepdims=True)]
+        if bias.shape[2] == 2:
+            sums.append(tf.reduce_sum(from_h, axis=2, keepdims=True))
+        d_bias = d_bias + tf.concat(sums, axis=2)
+        d_x = kernel_t @ from_x if to_inputs else from_x[:, :1, :1]
+        return (d_before, (d_kernel, d_recurrent, d_bias)), d_x
+
+    start = (nothing, tuple(tf.zeros_like(w) for w in weights))
+    items = sequences.zipped(length, inputs, kept, d_outputs, *live)
+    (_, gradients), d_inputs = sequences.scan(step, start, items, length, backwards=True)
+    return list(gradients), d_inputs
+
+
+def _where(live: list[Tensor], new: State, old: State) -> State:
+    """At one step: the new tensors where the sequence goes on, the old ones after its end."""
+    tf = prepare()
+    return tuple(tf.where(live[0], n, o) for n, o in zip(new, old, strict=True)) if live else new
+
+
+def _nothing(weights: Weights, x: Tensor) -> Tensor:
+    """The state before the first step, [slots, units, batch]."""
+    return prepare().zeros([x.shape[0], weights[1].shape[2], x.shape[2]])
