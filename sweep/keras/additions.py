@@ -4,6 +4,7 @@ A script that needs one of them contains its text, so each stands on the module 
 """
 # Keras types what its operations return as what any of its backends may return.
 # pyright: reportMissingParameterType=false, reportOperatorIssue=false, reportOptionalOperand=false
+# pyright: reportIncompatibleMethodOverride=false
 
 import keras
 
@@ -37,5 +38,24 @@ class CorrectedOtherwise(keras.optimizers.schedules.LearningRateSchedule):
         return dict(vars(self))
 
 
-for _addition in (hard_sigmoid_keras2, CorrectedOtherwise):
+class SetsRight(keras.metrics.Mean):
+    """The share of sequences with every set right: its outputs above all others, at each step."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        inside, ops = y_true > 0.0, keras.ops
+        least = ops.min(ops.where(inside, y_pred, 2.0), axis=-1)
+        most = ops.max(ops.where(inside, -1.0, y_pred), axis=-1)
+        right = ops.all(least > most, axis=-1)
+        return super().update_state(ops.cast(right, "float32"))
+
+
+class ValuesRight(keras.metrics.Mean):
+    """The share of sequences with every value off by less than 0.04."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        right = keras.ops.all(keras.ops.abs(y_pred - y_true) < 0.04, axis=-1)
+        return super().update_state(keras.ops.cast(right, "float32"))
+
+
+for _addition in (hard_sigmoid_keras2, CorrectedOtherwise, SetsRight, ValuesRight):
     keras.saving.register_keras_serializable("sweep")(_addition)

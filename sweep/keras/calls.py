@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studies.run import CELL_SETTINGS, CORRECTION_SETTINGS, OPTIMIZER_SETTINGS, Configuration
+from studies.tasks import Target
 
 WIDTH = 88
 """Columns of a script's lines, as formatters of Python have them by default."""
@@ -61,11 +62,29 @@ SCALED_VARIANCE = {
 }
 """The initialisers that are Keras's `VarianceScaling`, by its arguments `scale` and `mode`."""
 
-ADDITIONS = ("hard_sigmoid_keras2", "CorrectedOtherwise")
+ADDITIONS = ("hard_sigmoid_keras2", "CorrectedOtherwise", "SetsRight", "ValuesRight")
 """What `sweep.keras.additions` has, since Keras 3 has nothing of that kind."""
 
-LOSS = "sparse_categorical_crossentropy"
-METRICS = ["accuracy"]
+ACTIVATIONS: dict[Target, str | None] = {"class": "softmax", "sets": "sigmoid", "values": None}
+"""The output layer's, by what a task's targets are."""
+
+LOSSES: dict[Target, str] = {
+    "class": "sparse_categorical_crossentropy",
+    "sets": "binary_crossentropy",
+    "values": "mean_squared_error",
+}
+
+METRICS: dict[Target, str | Call] = {
+    "class": "accuracy",
+    "sets": Call("SetsRight", (), {"name": "accuracy"}),
+    "values": Call("ValuesRight", (), {"name": "accuracy"}),
+}
+
+
+def first_layers(timesteps: int, features: int, *, masked: bool) -> list[Call]:
+    """The input, and where sequences differ in length the layer that finds their ends."""
+    inputs = Call("keras.Input", ((timesteps, features),))
+    return [inputs, Call("keras.layers.Masking")] if masked else [inputs]
 
 
 def recurrent_layer(
@@ -82,11 +101,15 @@ def recurrent_layer(
     return Call(f"keras.layers.{LAYERS[c.cell]}", (c.units,), kwargs)
 
 
-def output_layer(configuration: Configuration, outputs: int, kernel_seed: Any) -> Call:
-    """The dense layer with the softmax."""
+def output_layer(
+    configuration: Configuration, outputs: int, kernel_seed: Any, target: Target = "class"
+) -> Call:
+    """The dense layer after the stack."""
     c = configuration
     initializer = _initializer(c.output_initializer, kernel_seed, c.output_scale)
-    kwargs = {"activation": "softmax", "kernel_initializer": initializer}
+    activation = ACTIVATIONS[target]
+    kwargs: dict[str, Any] = {} if activation is None else {"activation": activation}
+    kwargs["kernel_initializer"] = initializer
     return Call("keras.layers.Dense", (outputs,), kwargs)
 
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from studies.errors import BadInput
 from studies.run import Configuration
+from studies.tasks import Target
 from sweep.engine.runtime import prepare
 from sweep.keras.calls import (
     ADDITIONS,
-    LOSS,
+    LOSSES,
     METRICS,
     Call,
     Name,
+    first_layers,
     optimizer,
     output_layer,
     recurrent_layer,
@@ -26,11 +28,18 @@ if TYPE_CHECKING:
 
 
 def build_model(
-    configuration: Configuration, task_shape: tuple[int, int], outputs: int, seed: int | None
+    configuration: Configuration,
+    task_shape: tuple[int, int],
+    outputs: int,
+    seed: int | None,
+    *,
+    target: Target = "class",
+    masked: bool = False,
 ) -> keras.Model:
     """The compiled Keras model with which a run of `configuration` from `seed` starts.
 
-    `task_shape` is (timesteps, features), `outputs` the number of classes. Weight tensors are
+    `task_shape` is (timesteps, features), `outputs` the number of classes, of symbols or of values
+    that are told, as `target` says; `masked` is for sequences of unequal length. Weight tensors are
     counted k = 0, 1, 2 … : each layer's kernel, then its recurrent kernel; last the output kernel.
     The initialiser of tensor k has the seed 1000 · seed + k; without a seed Keras draws as it does.
     Raises BadInput where the process has started Keras on another backend than TensorFlow: the same
@@ -42,12 +51,14 @@ def build_model(
     def seed_of(k: int) -> int | None:
         return None if seed is None else 1000 * seed + k
 
-    model = keras.Sequential([keras.Input(task_shape)])
+    model = keras.Sequential([_made(layer) for layer in first_layers(*task_shape, masked=masked)])
     for layer in range(c.layers):
         seeds = seed_of(2 * layer), seed_of(2 * layer + 1)
-        model.add(_made(recurrent_layer(c, *seeds, layer < c.layers - 1)))
-    model.add(_made(output_layer(c, outputs, seed_of(2 * c.layers))))
-    model.compile(optimizer=_made(optimizer(c)), loss=LOSS, metrics=METRICS)
+        sequences = layer < c.layers - 1 or target == "sets"
+        model.add(_made(recurrent_layer(c, *seeds, sequences)))
+    model.add(_made(output_layer(c, outputs, seed_of(2 * c.layers), target)))
+    metrics = [_made(METRICS[target])]
+    model.compile(optimizer=_made(optimizer(c)), loss=LOSSES[target], metrics=metrics)
     return model
 
 

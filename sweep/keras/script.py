@@ -6,9 +6,10 @@ and prints its epochs to the target. It imports nothing of this package.
 
 import ast
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,12 @@ from studies.study import BuiltinTask, CsvTask
 from studies.tasks import Task, builtin_tasks, task_script
 from sweep.keras.calls import (
     ADDITIONS,
-    LOSS,
+    LOSSES,
     METRICS,
     WIDTH,
     Call,
     Name,
+    first_layers,
     optimizer,
     output_layer,
     recurrent_layer,
@@ -77,14 +79,13 @@ def _script(
     data: str,
     title: str,
     picture: str,
-    model: Callable[[Configuration, Call, Call], str],
+    model: Callable[[Configuration, Task], str],
 ) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     run, configuration = finished.run, finished.run.configuration
-    inputs = Call("keras.Input", ((task.timesteps, task.features),))
-    output = output_layer(configuration, len(task.classes), _seed(2 * configuration.layers))
-    parts = [*_layers(configuration), output, optimizer(configuration)]
+    metric = METRICS[task.target]
+    parts = [*_layers(configuration, task), metric, optimizer(configuration)]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -100,10 +101,10 @@ def _script(
         batch_size=configuration.batch_size,
         data=data.strip(),
         additions=[_source(name) for name in _additions_in(parts)],
-        model=model(configuration, inputs, output),
+        model=model(configuration, task),
         optimizer=written(parts[-1], 4, WIDTH - len("    optimizer=,")),
-        loss=written(LOSS),
-        metrics="[" + ", ".join(written(metric) for metric in METRICS) + "]",
+        loss=written(LOSSES[task.target]),
+        metrics=f"[{written(metric)}]",
         # Accuracies are single precision: 0.9 is reached by the number that Keras has for it.
         reached="accuracy[-1] >= 1.0"
         if run.target == 1.0
@@ -113,17 +114,19 @@ def _script(
     )
 
 
-def _layer_by_layer(configuration: Configuration, inputs: Call, output: Call) -> str:
-    layers = [inputs, *_layers(configuration), output]
+def _layer_by_layer(configuration: Configuration, task: Task) -> str:
+    layers = [*_first(task), *_layers(configuration, task)]
     lines = "".join(f"    {written(layer, 4, WIDTH - 5)},\n" for layer in layers)
     return f"model = keras.Sequential([\n{lines}])"
 
 
-def _in_a_loop(configuration: Configuration, inputs: Call, output: Call) -> str:
-    more = Name(f"layer < {configuration.layers - 1}")
+def _in_a_loop(configuration: Configuration, task: Task) -> str:
+    more: Any = Name(f"layer < {configuration.layers - 1}")
+    more = True if task.target == "sets" else more
     layer = recurrent_layer(configuration, Name("seed"), Name("seed + 1"), more)
+    output = _layers(configuration, task)[-1]
     return (
-        f"model = keras.Sequential([{written(inputs)}])\n"
+        f"model = keras.Sequential([{', '.join(written(first) for first in _first(task))}])\n"
         f"for layer in range({configuration.layers}):\n"
         "    seed = 1000 * SEED + 2 * layer\n"
         f"    {written(Call('model.add', (layer,)), 4, WIDTH - 4)}\n"
@@ -131,19 +134,28 @@ def _in_a_loop(configuration: Configuration, inputs: Call, output: Call) -> str:
     )
 
 
-def _layers(configuration: Configuration) -> list[Call]:
-    count = configuration.layers
-    return [
-        recurrent_layer(configuration, _seed(2 * layer), _seed(2 * layer + 1), layer < count - 1)
+def _first(task: Task) -> list[Call]:
+    return first_layers(task.timesteps, task.features, masked=task.lengths is not None)
+
+
+def _layers(configuration: Configuration, task: Task) -> list[Call]:
+    """The stack and the output layer."""
+    count, everywhere = configuration.layers, task.target == "sets"
+    stack = [
+        recurrent_layer(
+            configuration, _seed(2 * layer), _seed(2 * layer + 1), layer < count - 1 or everywhere
+        )
         for layer in range(count)
     ]
+    outputs = len(task.classes)
+    return [*stack, output_layer(configuration, outputs, _seed(2 * count), task.target)]
 
 
 def _seed(k: int) -> Name:
     return Name(f"1000 * SEED + {k}" if k else "1000 * SEED")
 
 
-def _additions_in(values: list[Call]) -> list[str]:
+def _additions_in(values: Sequence[object]) -> list[str]:
     """The additions that calls use, each once."""
 
     def names(value: object) -> Iterator[str]:

@@ -93,8 +93,15 @@ class Trainer:
         return FinishedRun(run, ended or "censored", np.ascontiguousarray(curves))
 
     def _new(self, seed: int | None) -> Any:
-        shape = (self.task.timesteps, self.task.features)
-        return build_model(self.configuration, shape, len(self.task.classes), seed)
+        task = self.task
+        return build_model(
+            self.configuration,
+            (task.timesteps, task.features),
+            len(task.classes),
+            seed,
+            target=task.target,
+            masked=task.lengths is not None,
+        )
 
     def _start(self, model: Any) -> None:
         """Makes the compiled model equal to this one, which was not trained."""

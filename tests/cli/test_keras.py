@@ -1,6 +1,8 @@
-"""`code`: a run of a stored study as a plain Keras script."""
+"""`code` and `verify`: runs of a stored study in plain Keras."""
 
 import ast
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +100,101 @@ def test_data_that_changed_are_refused(with_csv: Path, sweep: Any) -> None:
     done = sweep("code", "data", "--trial", 0)
     assert done.exit_code == 2
     assert "data.csv" in done.stderr
+
+
+@pytest.fixture
+def as_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras trains every run to the very curve that is stored."""
+    import sweep.keras.verify
+    from sweep.keras.verify import Repeated, VerifiedTrial
+    from sweep.results import TrialResult
+
+    def again(
+        trials: Sequence[TrialResult],
+        _task: Any,
+        *,
+        fresh: int | None,
+        on_run: Callable[[int], None],
+    ) -> list[VerifiedTrial]:
+        on_run(1)
+        return [
+            VerifiedTrial(
+                trial,
+                tuple(Repeated(run, run) for run in trial.runs),
+                () if fresh == 0 else trial.runs,
+                *((None, None) if fresh == 0 else (0.5, 1.0)),
+            )
+            for trial in trials
+        ]
+
+    monkeypatch.setattr(sweep.keras.verify, "verify", again)
+
+
+def test_runs_that_keras_does_not_repeat_end_with_status_1(stored: Path, sweep: Any) -> None:
+    done = sweep("verify", "small", "--trial", 0, "--fresh", 0, "--json")
+    assert done.exit_code == 1
+    told = json.loads(done.stdout)
+    assert told["study"] == "small"
+    assert told["agrees"] is False
+    (trial,) = told["trials"]
+    assert trial["trial"] == 0
+    assert [run["replicate"] for run in trial["runs"]] == [0, 1, 2]
+    assert [run["epochs"] for run in trial["runs"]] == [13, 14, 15]
+    # The loss that the made-up runs begin with is that of no model.
+    assert all(run["loss_difference"][0] > 1e-3 for run in trial["runs"])
+    assert trial["p_adjusted"] is None
+
+
+def test_runs_that_keras_repeats_end_with_status_0(
+    stored: Path, as_stored: None, sweep: Any
+) -> None:
+    done = sweep("verify", "small", "--trial", 3, "--trial", 0, "--trial", 3)
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert max(len(line) for line in lines) <= 80
+    assert [line.split()[:2] for line in lines[2:4]] == [["3", "3/3"], ["0", "3/3"]]
+    text = " ".join(done.stdout.split())
+    assert "6 of 6 runs end in the same epoch in stock Keras" in text
+    assert "The epochs of 6 runs from Keras's own seeds are distributed as the stored ones" in text
+
+
+def test_without_fresh_seeds_nothing_is_said_of_distributions(
+    stored: Path, as_stored: None, sweep: Any
+) -> None:
+    done = sweep("verify", "small", "--fresh", 0)
+    assert done.exit_code == 0
+    assert "fresh" not in done.stdout
+    assert "log-rank" not in done.stdout
+
+
+def test_the_best_trials_are_verified_or_some_from_the_best_to_the_worst(
+    stored: Path, as_stored: None, sweep: Any
+) -> None:
+    def verified(*words: Any) -> list[int]:
+        return [
+            one["trial"] for one in json.loads(sweep("verify", "small", *words).stdout)["trials"]
+        ]
+
+    places = [
+        one["trial"]
+        for one in json.loads(sweep("show", "small", "--json").stdout)["configurations"]
+    ]
+    assert verified("--json") == places
+    assert verified("--json", "--sample", 1) == places[:1]
+    assert verified("--json", "--sample", 3) == [places[0], places[2], places[5]]
+    assert verified("--json", "--sample", 50) == places
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--trial", "9"], "small has no trial 9; its trials are 0 to 5"),
+        (["--trial", "1", "--sample", "2"], "--trial and --sample: give one of them"),
+    ],
+)
+def test_trials_that_cannot_be_verified_are_refused(
+    stored: Path, sweep: Any, words: list[str], message: str
+) -> None:
+    done = sweep("verify", "small", *words)
+    assert done.exit_code == 2
+    assert message in done.stderr
