@@ -1,0 +1,59 @@
+"""The engine alone: trains the runs of a list, without a search and without a storage.
+
+    python -m sweep.bench.replay FILE
+
+FILE is what `written` wrote. It prints one line of JSON: the runs, the seconds that all took from
+the import of TensorFlow on, and those of them in which the engine trained.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from studies.run import Configuration, Run
+from studies.study import Study
+
+
+def written(study: Study, runs: Sequence[Run], file: Path) -> Path:
+    """Writes runs of a study to a file, for `read`."""
+    document = {
+        "study": study.document(),
+        "runs": [
+            [run.configuration.model_dump(mode="json"), run.seed, run.epochs, run.target]
+            for run in runs
+        ],
+    }
+    file.write_text(json.dumps(document))
+    return file
+
+
+def read(file: Path) -> tuple[Study, list[Run]]:
+    """The study and the runs of a file."""
+    document: dict[str, Any] = json.loads(file.read_text())
+    study = Study.from_document(document["study"], "replay")
+    runs = [
+        Run(Configuration.model_validate(configuration), seed, epochs, target)
+        for configuration, seed, epochs, target in document["runs"]
+    ]
+    return study, runs
+
+
+def main() -> None:
+    study, runs = read(Path(sys.argv[1]))
+    task = study.load_task()
+    from sweep.engine import prepare, train
+
+    started = time.perf_counter()
+    prepare()
+    imported = time.perf_counter()
+    epochs = sum(finished.epochs for finished in train(runs, task))
+    ended = time.perf_counter()
+    told = {"seconds": ended - started, "training": ended - imported}
+    print(json.dumps({"runs": len(runs), "epochs": epochs, **told}))
+
+
+if __name__ == "__main__":
+    main()
