@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from studies.errors import BadInput
-from sweep.cli import administer, bench, compare, export, inspect, keras, run
+from sweep.cli import administer, bench, compare, explain, export, inspect, keras, run
 
 REPORT_FAULTS = (
     "This is a fault in sweep. Please report it with the lines above, the command, "
@@ -97,6 +97,7 @@ app.command("list")(inspect.list_studies)
 app.command()(inspect.status)
 app.command()(inspect.show)
 app.command()(compare.compare)
+app.command()(explain.explain)
 app.command()(export.report)
 app.command()(export.export)
 app.command()(keras.code)

@@ -44,6 +44,7 @@ class Explanation:
     """What was found about one configuration's plateau.
 
     `study` and `trial` say where the baseline is from; `trial` is None for the default question.
+    `task` are the data that it learns.
     `effects` are in the order of the interventions, `chosen` each other optimizer's best learning
     rate by its name. `hidden` is None where the baseline has no plateau to look under. The last
     three are of the call: its seconds, the runs that it trained and those that it found.
@@ -53,6 +54,7 @@ class Explanation:
     trial: int | None
     params: Mapping[str, Any]
     storage: str
+    task: Task
     replicates: int
     budget: int
     target: float
@@ -249,6 +251,7 @@ def _explained(
         trial=question.trial,
         params=dict(question.params),
         storage=db.url,
+        task=task,
         replicates=len(seeds),
         budget=training_.epochs,
         target=training_.target,

@@ -26,7 +26,7 @@ The rules, in the order of the sentences:
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sweep.analysis.estimate import Estimate
 from sweep.explain.effects import LEVEL, Arm, Effect
@@ -41,6 +41,8 @@ NAMED = 5
 
 PER_EPOCH = ("batch size", "records")
 """The groups of interventions that change the number of updates in an epoch."""
+
+CONFIDENT = "95 % interval "
 
 OF_DATA = ("inputs", "records")
 """The groups of interventions that change the data."""
@@ -72,27 +74,34 @@ def percent(share: float) -> str:
 
 
 def number(value: float) -> str:
-    """Two digits of a number, or all of those before the point."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
+    """Three digits of a number, or all of those before the point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def interval(estimate: Estimate, before: str = "95 % interval ") -> str:
-    """The interval in brackets, "0.31–0.42"; an open end is "or more" or "or less"."""
+def ratio_number(value: float) -> str:
+    """A ratio with two decimals, or as many digits as a large one has."""
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def interval(estimate: Estimate, before: str = "", write: Callable[[float], str] = number) -> str:
+    """The interval, "0.31–0.42"; an open end is "or more" or "or less", no interval is ""."""
     low, high = estimate.low, estimate.high
-    if low is None and high is None:
-        return ""
     if low is None:
-        return f"({before}{number(high or 0.0)} or less)"
-    if high is None:
-        return f"({before}{number(low)} or more)"
-    return f"({before}{number(low)}–{number(high)})"
+        return "" if high is None else f"{before}{write(high)} or less"
+    return (
+        f"{before}{write(low)} or more" if high is None else f"{before}{write(low)}–{write(high)}"
+    )
+
+
+def bracketed(text: str) -> str:
+    return f" ({text})" if text else ""
 
 
 def ratio_text(ratio: Estimate) -> str:
-    """A ratio as the texts have it: "0.36", or "> 6" where only its lower bound is known."""
+    """A ratio as the texts have it: "0.36", or ">6.00" where only its lower bound is known."""
     if ratio.value is not None:
-        return number(ratio.value)
-    return f"> {number(ratio.low)}" if ratio.low is not None else "unknown"
+        return ratio_number(ratio.value)
+    return f">{ratio_number(ratio.low)}" if ratio.low is not None else "unknown"
 
 
 def _wait(baseline: Arm) -> str:
@@ -104,8 +113,8 @@ def _wait(baseline: Arm) -> str:
             "longer than the budget, and only what shortens it can be told."
         )
     text = (
-        f"The baseline sits at chance for a median of {number(plateau.value)} epochs "
-        f"{interval(plateau)}, over {runs} runs"
+        f"The baseline sits at chance for a median of {number(plateau.value)} epochs"
+        f"{bracketed(interval(plateau, CONFIDENT))}, over {runs} runs"
     )
     if summary.epochs_median:
         text += (
@@ -140,16 +149,16 @@ def _under(hidden: HiddenProgress | None, baseline: Arm) -> list[str]:
         "What is missing is not knowledge but size: between the classes the outputs differ by "
         f"{number(start.value)} nats in epoch 1 and {number(last.value)} when the plateau ends. "
         f"The difference grows exponentially (the best of four shapes in {share}), "
-        f"{number(factor.value or 0.0)}-fold an epoch {interval(factor, '')}: the plateau is the "
-        "time that a small beginning takes to grow."
+        f"{number(factor.value or 0.0)}-fold an epoch{bracketed(interval(factor))}: the plateau is "
+        "the time that a small beginning takes to grow."
     )
     p = hidden.exponent
     if p.value is not None and len(hidden.rates) > 1:
         rates = list(hidden.rates)
         sentences.append(
             f"The growth rate follows the learning rate, from {number(rates[0])} to "
-            f"{number(rates[-1])}, to the power {number(p.value)} {interval(p, '')}; at a saddle, "
-            "gradient descent would have 1."
+            f"{number(rates[-1])}, to the power {number(p.value)}{bracketed(interval(p))}; at a "
+            "saddle, gradient descent would have 1."
         )
     return sentences
 
@@ -159,15 +168,13 @@ def _ends(estimate: Estimate) -> tuple[float | None, float | None, float | None]
 
 
 def _named(effects: Sequence[Effect]) -> str:
-    """Names with their ratios: "learning rate × 4 (0.36; 0.33–0.4)"."""
+    """Names with their ratios: "learning rate × 4 (0.36; 0.33–0.40)"."""
     parts = [f"{e.intervention.name} ({ratio_text(e.ratio)}{_bounds(e.ratio)})" for e in effects]
     return ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
 
 
 def _bounds(ratio: Estimate) -> str:
-    if ratio.value is None or ratio.low is None or ratio.high is None:
-        return ""
-    return f"; {number(ratio.low)}–{number(ratio.high)}"
+    return "" if ratio.value is None else interval(ratio, "; ", ratio_number)
 
 
 def by_size(effect: Effect) -> float:
@@ -226,11 +233,13 @@ def _updates(effects: Sequence[Effect]) -> list[str]:
     in_epochs, in_updates = zip(*both, strict=True)
     if max(map(_size, in_updates)) > max(map(_size, in_epochs)) / 2:
         return []
+    spans = [
+        f"{ratio_number(min(ratios))} to {ratio_number(max(ratios))} times"
+        for ratios in (in_updates, in_epochs)
+    ]
     return [
         "What counts are updates, not epochs or records seen: over all batch sizes and numbers of "
-        f"records the plateau is {number(min(in_updates))} to {number(max(in_updates))} times the "
-        f"baseline’s in updates, but {number(min(in_epochs))} to {number(max(in_epochs))} times in "
-        "epochs."
+        f"records the plateau is {spans[0]} the baseline’s in updates, but {spans[1]} in epochs."
     ]
 
 
@@ -254,7 +263,8 @@ def _hypothesis(baseline: Arm, effects: Sequence[Effect]) -> list[str]:
         size = number(step_size_at(baseline, round(end)))
         held = (
             f"held flat from the first update on at {size}, its value when the plateau ends, the "
-            f"plateau is {ratio_text(effect.ratio)} {interval(effect.ratio)} of the baseline’s"
+            f"plateau is {ratio_text(effect.ratio)}"
+            f"{bracketed(interval(effect.ratio, CONFIDENT, ratio_number))} of the baseline’s"
         )
         held += _frozen(effects)
         if low is not None and low > MOST:
