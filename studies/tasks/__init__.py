@@ -4,6 +4,7 @@ The built-in tasks are the modules of this package, a module a family. Each has 
 `Builtin`; a new module with one is found by itself.
 """
 
+import ast
 import hashlib
 import inspect
 import pkgutil
@@ -178,11 +179,18 @@ def step_columns(timesteps: int, features: tuple[str, ...] = ()) -> tuple[str, .
 def recipe(generator: Callable[..., Any], made: str, settings: BaseModel, **more: bool) -> str:
     """The text of a function that stands on NumPy alone, and its call with these settings.
 
-    `made` are the names of what it returns, such as "x, y".
+    `made` are the names of what it returns, such as "x, y". Its docstring is left out.
     """
+    text = inspect.getsource(generator)
+    lines = text.splitlines()
+    (function,) = ast.parse(text).body
+    assert isinstance(function, ast.FunctionDef)
+    if ast.get_docstring(function) is not None:
+        said = function.body[0]
+        del lines[said.lineno - 1 : said.end_lineno]
     values = settings.model_dump() | more
-    given = ", ".join(f"{key}={value!r}" for key, value in values.items())
-    return f"{inspect.getsource(generator)}\n\n{made} = {generator.__name__}({given})\n"
+    given = "".join(f"    {key}={value!r},\n" for key, value in values.items())
+    return "\n".join([*lines, "", "", f"{made} = {generator.__name__}(\n{given})\n"])
 
 
 @cache

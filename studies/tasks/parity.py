@@ -21,7 +21,12 @@ class Parity(Settings):
         return self
 
 
-def parity(records: int, bits: int, relevant: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def parity(
+    records: int,
+    bits: int,
+    relevant: int,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
     """Bits as 1 and -1, one a step; the class is 1 where the product of the first ones is -1.
 
     The sparse parity of Barak, Edelman, Goel, Kakade, Malach and Zhang (2022, "Hidden progress in

@@ -64,6 +64,33 @@ def test_a_script_makes_the_oracle_s_model_and_data(number):
     }
 
 
+@pytest.mark.parametrize("name", builtin_tasks())
+@pytest.mark.parametrize("layers", [1, 5])
+def test_a_script_for_any_built_in_task_makes_the_oracle_s_model(name, layers):
+    asked = BuiltinTask(name=name, settings=settings_model(name)(records=20))
+    task = asked.load()
+    data = data_lines(asked, task)
+    assert data is not None
+    run = Run(Configuration(cell="rnn", units=3, layers=layers, activation="relu"), 4, 10)
+    finished = FinishedRun(run, "censored", np.zeros((10, 2), np.float32))
+    text = keras_script(finished, task, data, title="a study, trial 0", picture="a.png")
+    names: dict[str, Any] = {}
+    exec(text[: text.index("# The training")], names)
+    oracle = build_model(
+        run.configuration,
+        (task.timesteps, task.features),
+        len(task.classes),
+        run.seed,
+        target=task.target,
+        masked=task.lengths is not None,
+    )
+    assert np.array_equal(names["x"], task.x)
+    assert np.array_equal(names["model"](task.x), oracle(task.x))
+    ours = names["model"].evaluate(task.x, task.y, verbose=0, return_dict=True)
+    assert ours == oracle.evaluate(task.x, task.y, verbose=0, return_dict=True)
+    assert set(ours) == {"loss", "accuracy"}
+
+
 def test_a_script_is_short_and_plain():
     random = np.random.default_rng(1)
     for _ in range(300):

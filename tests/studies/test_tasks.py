@@ -39,8 +39,11 @@ def test_the_script_of_every_task_makes_its_data_with_numpy_alone():
         for few in ({}, {"records": 41, "seed": 5}):
             made = settings_model(name).model_validate(few)
             assert builtin.script is not None
+            lines = builtin.script(made).splitlines()
+            assert len(lines) < 50
+            assert max(len(line) for line in lines) <= 88
             names: dict[str, Any] = {"np": np}
-            exec(builtin.script(made), names)
+            exec("\n".join(lines), names)
             task = make_task(name, made)
             np.testing.assert_array_equal(names["x"], task.x)
             np.testing.assert_array_equal(names["y"], task.y)
