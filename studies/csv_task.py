@@ -149,7 +149,7 @@ class _Table:
 
     def classes(self) -> tuple[tuple[str, ...], np.ndarray]:
         """The labels in sorted order, and the class of each record, int32 [records]."""
-        numbers = [_whole(text) for text in self._texts]
+        numbers = [whole(text) for text in self._texts]
         if all(number is not None for number in numbers):
             keys = [number for number in numbers if number is not None]
             order = sorted(set(keys))
@@ -214,7 +214,7 @@ class _Table:
         if not all(is_number(text) for text in self._texts):
             return
         for text, line in zip(self._texts, self._lines, strict=True):
-            if _whole(text) is None:
+            if whole(text) is None:
                 raise BadInput(
                     f"{self._where(line, self.at)}: the label {quoted(text)} is no whole number, "
                     "so it seems to be continuous; sweep learns classes: name the label's column, "
@@ -248,7 +248,7 @@ class _Table:
         """The error of the first input in a chunk, its labels taken out, that is no number."""
         for line, row in chunk:
             for index, cell in enumerate(row):
-                said = _wrong_number(cell)
+                said = wrong_number(cell)
                 if said:
                     where = self._where(line, index + (index >= self.at))
                     return BadInput(f"{where}: {said}")
@@ -350,7 +350,7 @@ def _no_column(word: str, columns: Sequence[str], *, named: bool) -> str:
     )
 
 
-def _wrong_number(cell: str) -> str | None:
+def wrong_number(cell: str) -> str | None:
     """What is wrong with an input, or None if it is a finite number."""
     text = cell.strip()
     number = _number(text)
@@ -372,7 +372,7 @@ def _number(text: str) -> float | None:
     return float(text) if is_number(text) else None
 
 
-def _whole(text: str) -> int | None:
+def whole(text: str) -> int | None:
     """The whole number that a label is; 1.0 and 1e0 are 1."""
     number = _number(text)
     if number is None or not number.is_integer():
