@@ -28,7 +28,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The schema that this version reads and writes; revisions are compared as text."""
 
 VERSION_TABLE = "sweep_version"
@@ -74,6 +74,9 @@ tasks = Table(
     Column("class_counts", JSON, nullable=False),
     # The [task] section of the first study on these data: how to make or find them again.
     Column("origin", JSON(none_as_null=True)),
+    # What is told, and accuracy and loss at chance; null for classes, of which the counts say it.
+    Column("target", String(16)),
+    Column("chance", JSON(none_as_null=True)),
 )
 
 runs = Table(

@@ -12,12 +12,16 @@ import sqlalchemy as sa
 from storage.tables import studies, tasks
 
 if TYPE_CHECKING:
-    from studies.tasks import Task
+    from studies.tasks import Target, Task
 
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """What is remembered of a task: its shape and its classes, not its records."""
+    """What is remembered of a task: its shape and its classes, not its records.
+
+    What `target` and `chance` are says `studies.tasks.Task`; `chance` is None for classes, whose
+    counts say it.
+    """
 
     fingerprint: str
     name: str
@@ -26,6 +30,8 @@ class TaskFacts:
     features: int
     classes: tuple[str, ...]
     class_counts: tuple[int, ...]
+    target: "Target" = "class"
+    chance: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, task: "Task") -> "TaskFacts":
@@ -38,16 +44,20 @@ class TaskFacts:
             features=task.features,
             classes=task.classes,
             class_counts=task.class_counts,
+            target=task.target,
+            chance=None if task.target == "class" else task.chance,
         )
 
     @property
     def chance_accuracy(self) -> float:
-        """The accuracy of always answering with the most frequent class, in (0, 1]."""
-        return max(self.class_counts) / self.records
+        """The accuracy of the best answer that is the same for all records, in 0 … 1."""
+        return self.chance[0] if self.chance else max(self.class_counts) / self.records
 
     @property
     def chance_loss(self) -> float:
-        """The cross-entropy of the class frequencies, in nats."""
+        """The loss of that answer: for classes the cross-entropy of their frequencies, in nats."""
+        if self.chance:
+            return self.chance[1]
         shares = (n / self.records for n in self.class_counts if n)
         return max(0.0, -sum(share * math.log(share) for share in shares))
 
@@ -147,6 +157,8 @@ STUDY_QUERY = sa.select(
     tasks.c.timesteps,
     tasks.c.features,
     tasks.c.class_counts,
+    tasks.c.target,
+    tasks.c.chance,
 ).join(tasks, tasks.c.fingerprint == studies.c.task)
 """The rows that `study_from` reads."""
 
@@ -165,6 +177,8 @@ def study_from(row: Any) -> StoredStudy:
             features=row.features,
             classes=tuple(row.classes),
             class_counts=tuple(row.class_counts),
+            target=row.target or "class",
+            chance=None if row.chance is None else tuple(row.chance),
         ),
         created=row.created,
         updated=row.updated,
@@ -205,6 +219,8 @@ def task_row(task: TaskFacts, origin: Mapping[str, Any] | None) -> dict[str, Any
         "classes": list(task.classes),
         "class_counts": list(task.class_counts),
         "origin": origin,
+        "target": None if task.target == "class" else task.target,
+        "chance": None if task.chance is None else list(task.chance),
     }
 
 

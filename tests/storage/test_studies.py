@@ -14,6 +14,7 @@ from storage.runs import put_runs
 from storage.tables import tasks
 from storage.trials import TaskFacts, create_study, find_study, put_trials, study_lines
 from studies.errors import BadInput
+from studies.tasks import make_task
 
 ODD_NAMES = [
     "hello-lstm",
@@ -45,6 +46,16 @@ class TestAStudy:
         create_study(database, "b", document(), other)
         assert [find_study(database, name).task for name in "ab"] == [task, other]
         assert [line.task for line in study_lines(database)] == ["first-value", "mine"]
+
+    @pytest.mark.parametrize("name", ["adding", "embedded-reber", "two-sequence"])
+    def test_keeps_what_is_told_of_its_task_and_chance(
+        self, database: Database, document: Callable, name: str
+    ) -> None:
+        facts = TaskFacts.of(make_task(name, {"records": 50}))
+        create_study(database, "a", document(), facts)
+        stored = find_study(database, "a")
+        assert stored is not None
+        assert stored.task == facts
 
     def test_says_where_its_task_came_from(
         self, database: Database, document: Callable, task: TaskFacts, finished: Callable

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from storage.trials import TaskFacts
-from studies.tasks import Task
+from studies.tasks import Task, make_task
 
 
 class TestTaskFacts:
@@ -23,6 +23,14 @@ class TestTaskFacts:
         balanced = replace(task, classes=tuple("abcd"), class_counts=(50, 50, 50, 50))
         assert balanced.chance_accuracy == 0.25
         assert balanced.chance_loss == pytest.approx(math.log(4))
+
+    @pytest.mark.parametrize("name", ["adding", "embedded-reber"])
+    def test_of_other_targets_chance_is_the_task_s(self, name: str) -> None:
+        made = make_task(name, {"records": 50})
+        facts = TaskFacts.of(made)
+        assert facts.target == made.target
+        assert facts.class_counts == ()
+        assert (facts.chance_accuracy, facts.chance_loss) == made.chance
 
     def test_of_a_class_without_records_chance_is_certain(self, task: TaskFacts) -> None:
         assert replace(task, class_counts=(200, 0)).chance_accuracy == 1.0
