@@ -15,6 +15,12 @@ from sweep.analysis.estimate import CONFIDENCE
 RESAMPLES = 4_000
 """Resamples of an interval: another draw would move its ends by about a fiftieth of its width."""
 
+STEADY = 0.3
+"""Share of an estimate's standard error that is taken into that of every resample."""
+
+SEVERAL = 8
+"""Units whose resamples between them show how far a mean may lie."""
+
 _AT_ONCE = 4_000_000
 """Numbers held at once by resamples of many runs."""
 
@@ -41,9 +47,14 @@ def ratio_interval(
 
     The symmetric studentised bootstrap of the ratio's logarithm (Hall 1988,
     doi:10.1111/j.2517-6161.1988.tb01735.x): the interval is as wide as the resamples' distance from
-    the estimate, in units of each one's own standard error, says. Over 5 to 30 units of log-normal
-    and censored times it covers 94.5 … 97 %, where percentiles of the resampled ratio cover 83 …
-    95 %.
+    the estimate, in units of each one's own standard error, says. A resample of nearly equal units
+    has next to no error of its own; `STEADY` of the estimate's error is taken into each, which
+    costs little coverage. Of `SEVERAL` units or more, the interval ends with the most extreme
+    resample: a few slow units among many would make it endless.
+
+    In simulations of log-normal times, with a budget and without, it covers 93 … 96 % with 5 units
+    and 94.5 … 95.5 % with 30, where percentiles of the resampled ratio cover 83 … 95 %; where one
+    unit in five or in twenty is much slower than the rest, 92 … 98 %.
 
     `noise` is the variance of what rounding to whole epochs leaves unsaid in log(`top` / `bottom`)
     of one unit. It keeps the standard error above zero where all units have the same whole numbers;
@@ -57,7 +68,8 @@ def ratio_interval(
     one = np.ones((1, units))
     (ratio,), (error,) = _log_ratio(one / units, top, bottom, noise)
     ratios, errors = _log_ratio(resamples(units) / units, top, bottom, noise)
-    return _studentised(float(ratio), float(error), ratios, errors, confidence)
+    several = units >= SEVERAL
+    return _studentised(float(ratio), float(error), ratios, errors, several, confidence)
 
 
 def unpaired_ratio_interval(
@@ -78,7 +90,9 @@ def unpaired_ratio_interval(
         drawn, errors = _log_ratio(resamples(count, stream) / count, values, ones, noise[stream])
         ratio, variance = ratio + sign * float(own), variance + float(error) ** 2
         ratios, variances = ratios + sign * drawn, variances + errors**2
-    return _studentised(ratio, float(np.sqrt(variance)), ratios, np.sqrt(variances), confidence)
+    several = min(len(top), len(bottom)) >= SEVERAL
+    errors = np.sqrt(variances)
+    return _studentised(ratio, float(np.sqrt(variance)), ratios, errors, several, confidence)
 
 
 def _log_ratio(
@@ -97,16 +111,28 @@ def _log_ratio(
 
 
 def _studentised(
-    ratio: float, error: float, ratios: np.ndarray, errors: np.ndarray, confidence: float
+    ratio: float,
+    error: float,
+    ratios: np.ndarray,
+    errors: np.ndarray,
+    several: bool,
+    confidence: float,
 ) -> tuple[float, float]:
+    """The symmetric interval of a log ratio from those of its resamples, as ratios."""
     with np.errstate(invalid="ignore"):
-        distance = np.abs(ratios - ratio) / errors
+        steady = np.sqrt((errors**2 + (STEADY * error) ** 2) / (1.0 + STEADY**2))
+        distance = np.abs(ratios - ratio) / steady
     # A resample without a single success is as far from the estimate as can be.
     distance[np.isnan(distance)] = np.inf
-    far = float(np.quantile(distance, confidence, method="higher"))
-    width = max(far, NormalDist().inv_cdf(0.5 + confidence / 2)) * error
+    least = NormalDist().inv_cdf(0.5 + confidence / 2) * error
+    width = max(least, float(np.quantile(distance, confidence, method="higher")) * error)
+    low, high = ratio - width, ratio + width
+    if several:
+        known = ratios[~np.isnan(ratios)]
+        low = max(low, min(float(known.min()), ratio - least))
+        high = min(high, max(float(known.max()), ratio + least))
     with np.errstate(over="ignore"):
-        return float(np.exp(ratio - width)), float(np.exp(ratio + width))
+        return float(np.exp(low)), float(np.exp(high))
 
 
 def resampled_medians(times: np.ndarray, units: np.ndarray, stream: int = 0) -> np.ndarray:

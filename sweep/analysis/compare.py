@@ -1,7 +1,7 @@
 """Groups of runs against one another: what each took, how they differ, and how sure that is.
 
 A group is a `Sample` of runs (`sweep.analysis.group`), those that share a value of a setting or a
-study; trials of several replicates are resampled whole.
+study; what was drawn independently, trials or seeds, is resampled whole.
 
 Two groups are **paired** where the design allows it: where at least half of the runs of each have a
 partner in the other, of the same seed and the same other settings. Their difference is then that
@@ -14,6 +14,7 @@ All is looked at within one `budget`, the smallest that any run had: what was so
 as censored there.
 """
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -27,13 +28,10 @@ from sweep.analysis.bootstrap import (
     unpaired_ratio_interval,
 )
 from sweep.analysis.estimate import CONFIDENCE, Estimate
-from sweep.analysis.exchange import exchange_p
-from sweep.analysis.group import GroupSummary, Sample, summarise_group, units_of, within
+from sweep.analysis.exchange import DRAWS, exchange_p
+from sweep.analysis.group import MANY, GroupSummary, Sample, summarise_group, units_of, within
 from sweep.analysis.paired import compare_pairs, holm, middle, ratio_of
 from sweep.analysis.survival import LogRank, logrank
-
-MANY = 5
-"""Configurations from which on they are resampled, instead of the seeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,8 @@ class Contrast:
     `ratio` (of the medians) and `mean_ratio` (of the means within the budget) are other over
     baseline. If `paired`, there are `pairs` pairs, in which the other was `faster`, `slower` or
     `level`, of `configurations` configurations; else these are 0. `units` is how many independent
-    ones were resampled: configurations, seeds or runs (both groups' where not paired). `p_adjusted`
-    is after Holm, for all pairs of groups.
+    ones were resampled: configurations or seeds (both groups' where not paired). `p_least` is the
+    smallest p-value that so many can give. `p_adjusted` is after Holm, for all pairs of groups.
     """
 
     baseline: str
@@ -59,6 +57,7 @@ class Contrast:
     level: int
     units: int
     p_value: float
+    p_least: float
     p_adjusted: float
 
 
@@ -164,6 +163,7 @@ def _contrast(a: Sample, b: Sample, budget: float) -> Contrast:
         level=found.level,
         units=len(np.unique(blocks)),
         p_value=found.p_value,
+        p_least=min(1.0, 0.5 ** (len(np.unique(blocks)) - 1)),
         p_adjusted=found.p_value,
     )
 
@@ -212,6 +212,7 @@ def _unpaired(a: Sample, b: Sample, budget: float) -> Contrast:
         level=0,
         units=sum(counts),
         p_value=p_value,
+        p_least=max(1.0 / (1 + DRAWS), 1.0 / math.comb(sum(counts), counts[0])),
         p_adjusted=p_value,
     )
 

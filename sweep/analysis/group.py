@@ -1,9 +1,11 @@
 """A group of runs: what it holds, and what its runs say.
 
-What its intervals resample is what was drawn independently. In a group of one trial that is its
-runs. In a group of several it is the trial with all its replicates: configurations differ far more
-than seeds do, and taking the replicates of nine configurations for 45 independent runs would give
-intervals of the success rate that cover 60 … 80 % of the time instead of 95 %.
+What its intervals resample is what was drawn independently. In a group of `MANY` trials or more
+that is the trial with all its replicates: configurations differ far more than seeds do, and taking
+the replicates of nine configurations for 45 independent runs would give intervals of the success
+rate that cover 60 … 80 % of the time instead of 95 %. In a group of one trial it is its runs, and
+in one of few trials the seed with its runs of all of them: what is said then holds for these
+configurations, not for others like them.
 """
 
 from collections.abc import Hashable, Sequence
@@ -28,6 +30,9 @@ from sweep.analysis.survival import (
     success_rate,
     wilson,
 )
+
+MANY = 5
+"""Trials from which on they are resampled, instead of the seeds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,40 +128,45 @@ def within(sample: Sample, budget: float) -> Sample:
 
 
 def units_of(sample: Sample) -> np.ndarray:
-    """What was drawn independently: int [runs], its trial, or the run itself in a single trial."""
-    trials, unit = np.unique(sample.trials, return_inverse=True)
-    return unit.reshape(-1) if len(trials) > 1 else np.arange(len(sample))
+    """What was drawn independently: int [runs], the number of a run's trial, or of its seed."""
+    many = len(np.unique(sample.trials)) >= MANY
+    by = sample.trials if many else sample.seeds
+    return np.unique(by, return_inverse=True)[1].reshape(-1)
 
 
 def _clustered_rate(sample: Sample) -> Estimate:
-    """The success rate, with Wilson's interval for as many runs as vary as the trials do.
+    """The success rate, with Wilson's interval for as many runs as vary as the units do.
 
-    At most all runs and at least one a trial, which is taken where all or none succeeded; Student's
-    t for the few trials (Korn and Graubard 1998, "Confidence intervals for proportions with small
+    At most all runs and at least one a unit, which is taken where all or none succeeded; Student's
+    t for the few units (Korn and Graubard 1998, "Confidence intervals for proportions with small
     expected number of positive counts estimated from survey data", Survey Methodology 24).
     """
     from scipy.special import stdtrit
 
     units = units_of(sample)
     runs = np.bincount(units)
+    if len(runs) == 1:
+        return Estimate(float(sample.solved.mean()), None, None)
     rates = np.bincount(units, sample.solved) / runs
-    share, trials = float(sample.solved.mean()), len(runs)
-    effective = float(trials)
+    share, number = float(sample.solved.mean()), len(runs)
+    effective = float(number)
     if 0.0 < share < 1.0:
         variance = float(np.sum((runs * (rates - share)) ** 2)) / len(sample) ** 2
-        variance *= trials / (trials - 1)
+        variance *= number / (number - 1)
         effective = len(sample) if variance == 0.0 else share * (1.0 - share) / variance
-        effective = float(np.clip(effective, trials, len(sample)))
-    far = float(stdtrit(trials - 1, 0.5 + CONFIDENCE / 2))
+        effective = float(np.clip(effective, number, len(sample)))
+    far = float(stdtrit(number - 1, 0.5 + CONFIDENCE / 2))
     low, high = wilson(np.array(share), np.array(effective), far)
     return Estimate(share, float(low), float(high))
 
 
 def _clustered_median(times: np.ndarray, units: np.ndarray) -> Estimate:
-    value = middle(times)
+    value = middle(times) if np.isfinite(middle(times)) else None
+    number = int(units.max()) + 1
+    if number == 1:
+        return Estimate(value, None, None)
     medians = resampled_medians(times, units)
-    tail = expanded_tail(int(units.max()) + 1)
-    return Estimate(value if np.isfinite(value) else None, *median_interval(medians, tail))
+    return Estimate(value, *median_interval(medians, expanded_tail(number)))
 
 
 def _clustered_means(sample: Sample) -> tuple[Estimate, Estimate]:

@@ -295,7 +295,8 @@ def mean_within(
     mean = float(under_way.mean())
     noise = (rounding / max(mean, rounding)) ** 2 / 12.0
     found = ratio_interval(under_way, np.ones(len(under_way)), noise, CONFIDENCE)
-    return Estimate(mean, *(found or (None, None)))
+    low, high = found or (None, None)
+    return Estimate(mean, low, None if high is None else min(high, budget))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

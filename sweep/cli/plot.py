@@ -3,7 +3,7 @@
 A plotting library would take longer to import than the whole of `show` may.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,7 @@ class Plot:
     def __post_init__(self) -> None:
         self._dots = np.zeros((self.rows, self.columns), dtype=np.uint8)
         self._colours = np.zeros((self.rows, self.columns), dtype=np.int64)
+        self._letters: dict[tuple[int, int], str] = {}
 
     def curve(self, xs: np.ndarray, ys: np.ndarray, colour: int) -> None:
         """A line through the points (`xs`, `ys`), float [points], finite."""
@@ -58,14 +59,29 @@ class Plot:
         across, _ = self._place(np.array([x]), np.array([self.y[0]]))
         self._put(np.full(len(down), across[0]), down, GREY)
 
+    def letter(self, x: float, y: float, letter: str, colour: int) -> None:
+        """A letter in place of what is drawn at a point, or beside it where another letter is."""
+        across, down = self._place(np.array([x]), np.array([y]))
+        column = int(np.clip(across[0] // 2, 0, self.columns - 1))
+        row = int(np.clip(down[0] // 4, 0, self.rows - 1))
+        while (row, column) in self._letters and column + 1 < self.columns:
+            column += 1
+        self._letters[row, column] = letter
+        self._colours[row, column] = colour
+
     def lines(
         self,
-        x_ticks: Sequence[float],
+        x_ticks: Sequence[float] | Mapping[float, str],
         y_ticks: Mapping[float, str],
         colours: bool,
         heavy_to: float | None = None,
     ) -> list[str]:
-        """The drawing with its axes; the axis is heavy up to `heavy_to`."""
+        """The drawing with its axes; the axis is heavy up to `heavy_to`.
+
+        Numbers stand as they are below their ticks on the axis, unless they are given as texts.
+        """
+        if not isinstance(x_ticks, Mapping):
+            x_ticks = {tick: f"{tick:g}" for tick in x_ticks}
         margin = max((len(text) for text in y_ticks.values()), default=0)
         _, heights = self._place(np.full(len(y_ticks), self.x[0]), np.array([*y_ticks], float))
         labels = dict(zip((heights // 4).astype(int).tolist(), y_ticks.values(), strict=True))
@@ -83,7 +99,7 @@ class Plot:
         for place in places:
             axis[place] = "┯" if axis[place] == "━" else "┬"
         drawn.append(f"{'':>{margin}}└{''.join(axis)}")
-        drawn.append(" " * (margin + 1) + self._numbers(x_ticks, places))
+        drawn.append(" " * (margin + 1) + self._numbers(x_ticks.values(), places))
         return drawn
 
     def _place(self, xs: np.ndarray, ys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -102,18 +118,19 @@ class Plot:
 
     def _row(self, row: int, colours: bool) -> str:
         text, before = "", 0
-        for dots, colour in zip(self._dots[row].tolist(), self._colours[row].tolist(), strict=True):
-            if colours and dots and colour != before:
+        cells = zip(self._dots[row].tolist(), self._colours[row].tolist(), strict=True)
+        for column, (dots, colour) in enumerate(cells):
+            sign = self._letters.get((row, column)) or (chr(_BLANK + dots) if dots else " ")
+            if colours and sign != " " and colour != before:
                 text += f"\x1b[{colour}m"
                 before = colour
-            text += chr(_BLANK + dots) if dots else " "
+            text += sign
         return f"{text.rstrip()}\x1b[0m" if before else text.rstrip()
 
-    def _numbers(self, ticks: Sequence[float], places: Sequence[int]) -> str:
+    def _numbers(self, texts: Iterable[str], places: Sequence[int]) -> str:
         """The numbers below the axis, each under its tick where there is room for it."""
         line = ""
-        for tick, place in zip(ticks, places, strict=True):
-            text = f"{tick:g}"
+        for text, place in zip(texts, places, strict=True):
             start = max(0, min(place - (len(text) - 1) // 2, self.columns - len(text)))
             if not line or start > len(line):
                 line += " " * (start - len(line)) + text

@@ -1,0 +1,206 @@
+"""A comparison on a terminal: tables, and the share of runs still under way, drawn."""
+
+import math
+import string
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+from rich.table import Table
+
+from sweep.analysis.estimate import Estimate
+from sweep.analysis.group import GroupSummary
+from sweep.cli.plot import COLOURS, Plot
+from sweep.cli.screens import table
+from sweep.comparing import StudyComparison
+from sweep.comparing.sentences import p_text
+from sweep.report.drawing import percent
+from sweep.report.rows import number, words
+from sweep.report.sentences import listed
+
+HEIGHT = 12
+MOST_CURVES = len(COLOURS)
+"""Groups drawn in one plot; more cannot be told apart."""
+
+
+def heading(found: StudyComparison) -> str:
+    """What is compared, in one line."""
+    names = listed([result.name for result in found.studies])
+    by = {"trial": "", "study": ""}.get(found.by, f" by {words(found.by)}")
+    measure = found.measure.title.format(target=percent(found.target))
+    return f"{names}: {measure}{by}"
+
+
+def groups_table(found: StudyComparison) -> Table:
+    """What the runs of each group say."""
+    plateau = found.measure.name == "plateau"
+    scale, unit = _scale(found)
+    first = found.by if found.by in ("trial", "study") else words(found.by)
+    headings = [("", "left"), (first, "left"), ("runs", "right")]
+    headings += [("escaped (95 %)" if plateau else "solved (95 %)", "right")]
+    headings += [(f"{unit} (95 %)", "right")]
+    headings += [("mean (95 %)", "right")] if plateau else [("ERT (95 %)", "right")]
+    headings += [] if plateau else [("plateau", "right")]
+    lines: list[tuple[str, ...]] = []
+    for letter, group in zip(_letters(found), found.result.groups, strict=True):
+        line = [letter, group.label, str(group.runs), _share(group.success)]
+        line += [_estimate(group.median, scale)]
+        line += [_estimate(group.mean if plateau else group.ert, scale)]
+        line += [] if plateau else [number(group.plateau.value)]
+        lines.append(tuple(line))
+    return table(headings, lines)
+
+
+def contrasts_table(found: StudyComparison) -> Table:
+    """Every other group against the fastest."""
+    base = found.result.fastest.label
+    pairs = found.result.against(base)
+    paired = any(pair.paired for pair in pairs)
+    headings = [("against", "left"), (base, "left"), ("medians (95 %)", "right")]
+    headings += [("means (95 %)", "right")]
+    headings += [("slower/faster", "right")] if paired else []
+    headings += [("p (Holm)", "right")]
+    lines: list[tuple[str, ...]] = []
+    letters = dict(zip((g.label for g in found.result.groups), _letters(found), strict=True))
+    for pair in pairs:
+        line = [letters[pair.other], pair.other, _ratio(pair.ratio), _ratio(pair.mean_ratio)]
+        if paired:
+            line.append(f"{pair.slower}/{pair.faster}" if pair.paired else "–")
+        line.append(p_text(pair.p_adjusted).removeprefix("p = ").removeprefix("p "))
+        lines.append(tuple(line))
+    return table(headings, lines)
+
+
+def survival_curves(found: StudyComparison, width: int, colours: bool) -> str:
+    """The share of each group's runs still under way, drawn in `width` columns.
+
+    A letter stands on each curve where it is furthest from the others. Where half of all that
+    happens does so in the first tenth of the axis, it is logarithmic.
+    """
+    groups = found.result.groups[:MOST_CURVES]
+    scale, unit = _scale(found)
+    events = np.concatenate([np.repeat(g.curve.times, g.curve.events.astype(int)) for g in groups])
+    events = np.maximum(events, 0.5) / scale
+    end = found.result.budget / scale
+    end = min(end, 1.1 * float(events.max())) if len(events) else end
+    log = len(events) > 0 and float(np.median(events)) < 0.1 * end
+    start = 0.8 * float(events.min()) if log else 0.0
+
+    def at(x: np.ndarray) -> np.ndarray:
+        return np.log10(np.maximum(x, start)) if log else x
+
+    left, right = at(np.array([start, end])).tolist()
+    labels = {0.0: "0 %", 0.25: "25 %", 0.5: "50 %", 0.75: "75 %", 1.0: "100 %"}
+    plot = Plot(max(8, width - 7), HEIGHT, (left, right), (-0.02, 1.04))
+    plot.level(0.5)
+    for colour, group in zip(COLOURS, groups, strict=False):
+        xs, ys = _steps(group, scale, end)
+        plot.curve(at(xs), ys, colour)
+    places = np.linspace(left, right, 100)[2:]
+    values = 10.0**places if log else places
+    for row, (letter, colour) in enumerate(zip(_letters(found), COLOURS, strict=False)):
+        if row < len(groups):
+            best, share = _apart(groups, row, scale, values)
+            plot.letter(float(places[best]), share, letter, colour)
+    ticks = _log_ticks(start, end) if log else _ticks(end)
+    marks = dict(zip(at(np.array(ticks)).tolist(), (f"{t:g}" for t in ticks), strict=True))
+    left_out = len(found.result.groups) - len(groups)
+    also = f" ({left_out} more groups not drawn)" if left_out else ""
+    still = (
+        "runs still on their plateau"
+        if found.measure.name == "plateau"
+        else f"runs not yet at {percent(found.target)}"
+    )
+    axis = " on a logarithmic scale" if log else ""
+    said = f"{still}, by {unit}{axis} – dotted: half of them{also}"
+    return "\n".join([textwrap.fill(said, width), *plot.lines(marks, labels, colours)])
+
+
+def _scale(found: StudyComparison) -> tuple[float, str]:
+    """By what the numbers are divided, so that they can be read, and the unit that they then have.
+
+    The quickest group decides: its median has one to three digits before the point.
+    """
+    unit = found.measure.many
+    if found.measure.name != "flops":
+        return 1.0, unit
+    medians = [group.median.value for group in found.result.groups]
+    least = min((value for value in medians if value), default=found.result.budget)
+    power = min(15, max(0, 3 * int(math.log10(max(least, 1.0)) // 3)))
+    prefix = {0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}[power]
+    return 10.0**power, f"{prefix}{unit}"
+
+
+def _ticks(end: float) -> list[float]:
+    """Round numbers from 0 up to `end`, four to eight of them."""
+    size = 10.0 ** math.floor(math.log10(end))
+    step = next(size * part for part in (0.1, 0.2, 0.25, 0.5, 1, 2) if end < 8 * size * part)
+    return [step * place for place in range(int(end / step + 1e-9) + 1)]
+
+
+def _log_ticks(start: float, end: float) -> list[float]:
+    """1, 2, 5, 10 … from `start` to `end`."""
+    powers = range(math.floor(math.log10(start)), math.ceil(math.log10(end)) + 1)
+    ticks = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+    return [tick for tick in ticks if start <= tick <= end]
+
+
+def _steps(group: GroupSummary, scale: float, end: float) -> tuple[np.ndarray, np.ndarray]:
+    """The curve as a line with steps, up to `end`."""
+    times = group.curve.times / scale
+    shares = np.concatenate([[1.0], group.curve.survival])
+    xs = np.concatenate([[0.0], np.repeat(times, 2), [max(end, times[-1] if len(times) else end)]])
+    return xs, np.repeat(shares, 2)
+
+
+def _apart(
+    groups: Sequence[GroupSummary], row: int, scale: float, at: np.ndarray
+) -> tuple[int, float]:
+    """Where a group's curve is furthest from the others: which of `at`, and its share there."""
+    shares = np.ones((len(groups), len(at)))
+    for place, group in enumerate(groups):
+        after = np.searchsorted(group.curve.times / scale, at, side="right")
+        shares[place] = np.concatenate([[1.0], group.curve.survival])[after]
+    apart = np.abs(shares - shares[row])
+    apart[row] = 1.0
+    best = int(np.argmax(apart.min(axis=0)))
+    return best, float(shares[row, best])
+
+
+def _letters(found: StudyComparison) -> list[str]:
+    drawn = string.ascii_uppercase[:MOST_CURVES]
+    return [drawn[place : place + 1] for place in range(len(found.result.groups))]
+
+
+def _share(found: Estimate) -> str:
+    share = percent(round(found.value or 0.0, 2))
+    if found.low is None or found.high is None:
+        return share
+    return f"{share} ({100 * found.low:.0f}–{100 * found.high:.0f})"
+
+
+def _estimate(found: Estimate, scale: float = 1.0) -> str:
+    value, low, high = (
+        None if part is None else part / scale for part in (found.value, found.low, found.high)
+    )
+    if value is None:
+        return "–" if low is None else f"≥ {number(low)}"
+    ends = _ends(low, high)
+    return f"{number(value)} ({ends})" if ends else number(value)
+
+
+def _ratio(found: Estimate) -> str:
+    if found.value is None:
+        return "–" if found.low is None else f"≥ ×{number(found.low)}"
+    ends = _ends(found.low, found.high)
+    return f"×{number(found.value)} ({ends})" if ends else f"×{number(found.value)}"
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    if low is None:
+        return "" if high is None else f"–{_end(high)}"
+    return f"{_end(low)}+" if high is None else f"{_end(low)}–{_end(high)}"
+
+
+def _end(value: float) -> str:
+    return number(value, 3 if value >= 100 else 2)

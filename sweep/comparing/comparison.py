@@ -1,0 +1,236 @@
+"""A comparison between groups of a study's trials, or between studies."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from studies.errors import BadInput
+from studies.run import CELL_SETTINGS, OPTIMIZER_SETTINGS, updates_per_epoch
+from sweep.analysis.compare import Comparison, compare
+from sweep.analysis.group import MANY, Sample
+from sweep.analysis.survival import outcomes
+from sweep.comparing.groups import Group, Member, by_setting, by_study, by_trial
+from sweep.report.rows import count
+from sweep.results import StudyResult
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is compared: `one` and `many` name its unit, `title` the whole."""
+
+    name: str
+    one: str
+    many: str
+    title: str
+
+
+MEASURES = {
+    measure.name: measure
+    for measure in (
+        Measure("epochs", "epoch", "epochs", "epochs to {target}"),
+        Measure("updates", "update", "updates", "optimizer updates to {target}"),
+        Measure("flops", "FLOP", "FLOPs", "training FLOPs to {target}"),
+        Measure("plateau", "epoch", "epochs", "length of the plateau in epochs"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class StudyComparison:
+    """Groups of trials, and what their runs say about them.
+
+    `by` is what the groups differ in: a setting, "trial" or "study". `result` has a summary for
+    each of `groups`, in their order; `notes` say how the groups were made and what the comparison
+    does not show.
+    """
+
+    studies: tuple[StudyResult, ...]
+    by: str
+    measure: Measure
+    groups: tuple[Group, ...]
+    result: Comparison
+    notes: tuple[str, ...]
+
+    @property
+    def target(self) -> float:
+        """The accuracy to reach, of the first study."""
+        return self.studies[0].study.training.target
+
+
+def compare_setting(
+    results: Sequence[StudyResult], key: str, measure: str = "epochs"
+) -> StudyComparison:
+    """The values of a setting against one another, over the trials of one study or of several.
+
+    Raises BadInput for a key that is no setting of them or has one value only, and for a measure
+    that there is not.
+    """
+    groups, notes = by_setting(results, key)
+    return _comparison(results, key, groups, notes, measure)
+
+
+def compare_trials(
+    result: StudyResult, numbers: Sequence[int], measure: str = "epochs"
+) -> StudyComparison:
+    """Single trials of a study against one another, paired by seed.
+
+    Raises BadInput for fewer than two numbers, one that the study does not have, or a measure that
+    there is not.
+    """
+    return _comparison([result], "trial", by_trial(result, numbers), [], measure)
+
+
+def compare_studies(results: Sequence[StudyResult], measure: str = "epochs") -> StudyComparison:
+    """Studies against one another, all their trials taken together.
+
+    Raises BadInput for fewer than two studies, one named twice or without a finished trial, or a
+    measure that there is not.
+    """
+    if len(results) < 2:
+        raise BadInput("one study alone is nothing to compare")
+    return _comparison(results, "study", by_study(results), [], measure)
+
+
+def _comparison(
+    results: Sequence[StudyResult],
+    by: str,
+    groups: Sequence[Group],
+    notes: Sequence[str],
+    measure: str,
+) -> StudyComparison:
+    if measure not in MEASURES:
+        raise BadInput(f"--measure {measure}: must be one of {', '.join(MEASURES)}")
+    samples = [_sample(group, by, measure) for group in groups]
+    least, most = zip(*(_budgets(group, measure) for group in groups), strict=True)
+    compared = compare(samples, min(least))
+    remarks = [*notes, *_remarks(results, by, compared, MEASURES[measure], max(most))]
+    return StudyComparison(
+        tuple(results), by, MEASURES[measure], tuple(groups), compared, tuple(remarks)
+    )
+
+
+def _budgets(group: Group, measure: str) -> tuple[float, float]:
+    """The smallest and the largest budget of the group's runs."""
+    allowed = [member[0].study.training.epochs * _unit(member, measure) for member in group.members]
+    return min(allowed), max(allowed)
+
+
+def _sample(group: Group, by: str, measure: str) -> Sample:
+    """The group's runs in a measure."""
+    parts = [_runs(member, by, measure) for member in group.members]
+    arrays = {
+        name: np.concatenate([np.asarray(part[name]) for part in parts])
+        for name in ("times", "solved", "spent", "plateau", "waiting", "diverged", "seeds")
+    }
+    counts = [len(part["times"]) for part in parts]
+    return Sample(
+        label=group.label,
+        **arrays,
+        trials=np.repeat(np.arange(len(counts)), counts),
+        partners=[partner for part in parts for partner in part["partners"]],
+        rounding=float(np.mean([_unit(member, measure) for member in group.members])),
+    )
+
+
+def _runs(member: Member, by: str, measure: str) -> dict[str, Any]:
+    """The runs of a trial, as the fields of a sample."""
+    result, trial = member
+    ends, unit = outcomes(trial.runs), _unit(member, measure)
+    waiting = trial.plateaus.plateau_censored
+    # A run that diverged at chance failed to leave it, however early that was.
+    plateau = np.where(waiting, result.study.training.epochs, trial.plateaus.plateau_length)
+    runs: dict[str, Any] = {
+        "times": ends.epochs * unit,
+        "solved": ends.solved,
+        "spent": ends.spent * unit,
+        "plateau": plateau,
+        "waiting": waiting,
+        "diverged": ends.diverged,
+        "seeds": [run.run.seed for run in trial.runs],
+        "partners": [_partner(member, by)] * len(trial.runs),
+    }
+    if measure == "plateau":
+        runs |= {"times": plateau, "solved": ~waiting, "spent": plateau}
+    return runs
+
+
+def _unit(member: Member, measure: str) -> float:
+    """An epoch of a trial in a measure."""
+    result, trial = member
+    if measure == "updates":
+        return float(updates_per_epoch(trial.configuration, result.task.records))
+    return float(trial.epoch_flops) if measure == "flops" else 1.0
+
+
+def _partner(member: Member, by: str) -> Hashable:
+    """What the trials of different groups share whose runs are partners."""
+    result, trial = member
+    if by == "trial":
+        return ()
+    if by == "study":
+        return frozenset(trial.params.items())
+    settings = trial.configuration.model_dump()
+    follow = {by, *(name for name, where in result.study.space.items() if by in where.when)}
+    if by == "optimizer":
+        follow |= {name for names in OPTIMIZER_SETTINGS.values() for name in names}
+        if "learning_rate" not in {**result.study.training.settings, **trial.params}:
+            follow.add("learning_rate")
+    if by == "cell":
+        follow |= {name for names in CELL_SETTINGS.values() for name in names}
+    kept = {name: value for name, value in settings.items() if name not in follow}
+    return result.task.fingerprint, frozenset(kept.items())
+
+
+def _remarks(
+    results: Sequence[StudyResult],
+    by: str,
+    compared: Comparison,
+    measure: Measure,
+    largest: float,
+) -> list[str]:
+    """How far the comparison carries, in sentences."""
+    remarks: list[str] = []
+    if largest > compared.budget:
+        remarks.append(
+            f"The budgets differ. All is looked at within the smallest, {count(compared.budget)} "
+            f"{measure.many}; what took longer counts as not solved."
+        )
+    paired = [contrast.paired for contrast in compared.contrasts]
+    trials = [group.trials for group in compared.groups]
+    if not any(paired):
+        remarks.append(_unpaired_remark(results, by))
+    elif not all(paired):
+        remarks.append("Some of the groups have no partners of equal settings, and are not paired.")
+    if max(trials) >= MANY:
+        remarks.append(
+            "A trial with all its replicates counts as one piece of evidence in intervals and "
+            "tests, since replicates of one configuration are much alike."
+        )
+    if 1 < min(trials) < MANY:
+        remarks.append(
+            f"With fewer than {MANY} trials, what is said of a group holds for these, over other "
+            "seeds."
+        )
+    tasks = {result.task.fingerprint for result in results}
+    targets = {result.study.training.target for result in results}
+    if len(tasks) > 1:
+        remarks.append("The studies have different tasks.")
+    if len(targets) > 1:
+        remarks.append("Their targets differ, and a run counts as solved by its own study's.")
+    return remarks
+
+
+def _unpaired_remark(results: Sequence[StudyResult], by: str) -> str:
+    if by == "trial":
+        return "The trials have no seeds in common, so their runs are not paired."
+    what = "The studies" if by == "study" else "The groups"
+    samplers = {result.study.search.sampler for result in results}
+    if by != "study" and samplers <= {"random", "qmc"}:
+        return f"{what} are not paired: their other settings were drawn at random."
+    lead = f"{what} are not paired: they differ in other settings too, "
+    chosen = sorted(samplers - {"random", "qmc", "grid"})
+    if chosen:
+        lead += f"which the search ({', '.join(chosen)}) chose by what it saw, "
+    return f"{lead}so this describes the runs made and proves no cause."

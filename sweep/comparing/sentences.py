@@ -1,0 +1,177 @@
+"""What a comparison found, in sentences made from its numbers by stated rules.
+
+Every group is set against the fastest, the one with the smallest mean within the budget. A
+difference is claimed where its p-value, after Holm's correction for all pairs of groups, is below
+`LEVEL`; where so few seeds or trials could not have given one below it, this is said instead. The
+size of a difference and its interval are given either way: the ratio of the medians where both are
+within the budget or one bounds the other, else that of the means within the budget.
+"""
+
+from sweep.analysis.compare import Contrast
+from sweep.analysis.estimate import Estimate
+from sweep.analysis.group import GroupSummary
+from sweep.comparing.comparison import StudyComparison
+from sweep.report.drawing import percent
+from sweep.report.rows import count, number, quantity, words
+from sweep.report.sentences import listed, plural, sentence
+
+LEVEL = 0.05
+"""Below this p-value, a difference counts as found."""
+
+MOST_CONTRASTS = 3
+"""Groups that are compared with the fastest in a sentence of their own."""
+
+MOST_BEST = 4
+"""Groups whose best trials are named."""
+
+
+def finding(comparison: StudyComparison) -> list[str]:
+    """What was found: which group was fastest, by how much, and whether chance explains it."""
+    found = comparison.result
+    if not any(group.solved for group in found.groups):
+        runs = sum(group.runs for group in found.groups)
+        return [
+            f"None of the {plural(runs, 'run')} {_got_there(comparison)} within "
+            f"{amount(comparison, found.budget)}, so there is nothing to tell apart."
+        ]
+    fastest = found.fastest
+    against = sorted(found.against(fastest.label), key=lambda pair: -(pair.mean_ratio.value or 0.0))
+    shown = against
+    if len(against) > MOST_CONTRASTS:
+        # Those furthest behind, and the nearest one.
+        shown = [*against[: MOST_CONTRASTS - 1], against[-1]]
+    sentences = [_of_the_fastest(comparison, fastest)]
+    sentences += [_contrast(comparison, pair) for pair in shown]
+    if len(against) > len(shown):
+        apart = sum(pair.p_adjusted < LEVEL for pair in against)
+        sentences.append(f"Of all {len(against)} other groups, {apart} can be told from the first.")
+    sentences += _best(comparison)
+    sentences.append(_overall(comparison))
+    return sentences
+
+
+def p_text(p_value: float) -> str:
+    """A p-value in a sentence: "p = 0.012", "p < 0.001"."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {number(p_value, 2)}"
+
+
+def between(found: Estimate) -> str:
+    """The interval: "1.2 to 3.4", "1.2 or more", "up to 3.4"; empty where there is none."""
+    if found.low is None and found.high is None:
+        return ""
+    if found.high is None:
+        return f"{number(found.low)} or more"
+    if found.low is None:
+        return f"up to {number(found.high)}"
+    return f"{number(found.low)} to {number(found.high)}"
+
+
+def amount(comparison: StudyComparison, value: float) -> str:
+    """So much of the measure that is compared: "12 epochs", "6.72 MFLOPs"."""
+    measure = comparison.measure
+    if measure.name == "flops":
+        return f"{quantity(value)}FLOPs" if value >= 1000 else plural(value, measure.one)
+    return plural(value, measure.one)
+
+
+def _of_the_fastest(comparison: StudyComparison, group: GroupSummary) -> str:
+    share = percent(round(group.success.value or 0.0, 3))
+    text = (
+        f"First came {_words(comparison, group.label)}: {share} of its {plural(group.runs, 'run')} "
+        f"{_got_there(comparison)} within {amount(comparison, comparison.result.budget)}"
+    )
+    if group.success.low is not None and group.success.high is not None:
+        low, high = (round(end, 2) for end in (group.success.low, group.success.high))
+        text += f" (95 % interval {percent(low).rstrip(' %').rstrip()} to {percent(high)})"
+    if group.median.value is not None:
+        text += f", with a median of {amount(comparison, group.median.value)}"
+        ends = between(group.median)
+        text += f" ({ends})" if ends and comparison.measure.name != "flops" else ""
+    if comparison.measure.name != "plateau" and group.plateau.value is not None:
+        text += f"; its median plateau is {plural(group.plateau.value, 'epoch')}"
+    return sentence(text)
+
+
+def _contrast(comparison: StudyComparison, pair: Contrast) -> str:
+    other, base = _words(comparison, pair.other), _words(comparison, pair.baseline)
+    ratio, by = pair.ratio, "median"
+    if ratio.value is None and ratio.low is None:
+        ratio, by = pair.mean_ratio, "mean within the budget"
+    size = f"{_times(ratio, comparison.measure.many)} by the {by}"
+    evidence = f"{_pairs(pair)}{p_text(pair.p_adjusted)}"
+    if pair.p_adjusted < LEVEL:
+        return f"Against {base}, {other} took {size}; {evidence}."
+    number_of = len(comparison.result.contrasts)
+    if pair.p_least * number_of < LEVEL:
+        return f"Chance may explain how {other} differs from {base}: {size}; {evidence}."
+    units = "trials" if pair.units == pair.configurations else "seeds"
+    few = f"{pair.units} {units} cannot give a p-value below {number(LEVEL)}"
+    few += f" in {number_of} comparisons" if number_of > 1 else ""
+    return f"Against {base}, {other} took {size}; {evidence} ({few})."
+
+
+def _times(ratio: Estimate, unit: str) -> str:
+    """ "2.1 times as many epochs (95 % interval 1.8 to 2.5)"."""
+    if ratio.value is None:
+        return f"at least {number(ratio.low)} times as many {unit}"
+    ends = between(ratio)
+    note = f" (95 % interval {ends})" if ends else ""
+    factor = "" if number(ratio.value) == "1" else f"{number(ratio.value)} times "
+    return f"{factor}as many {unit}{note}"
+
+
+def _pairs(pair: Contrast) -> str:
+    if not pair.paired:
+        return ""
+    over = "of one seed" if pair.configurations == 1 else "of one seed and equal other settings"
+    return (
+        f"slower in {count(pair.slower)} of {plural(pair.pairs, 'pair')} {over}, faster in "
+        f"{count(pair.faster)}; "
+    )
+
+
+def _best(comparison: StudyComparison) -> list[str]:
+    """The best trial of each group, where groups are few and hold several."""
+    if comparison.measure.name != "epochs" or comparison.by in ("trial", "study"):
+        return []
+    if len(comparison.groups) > MOST_BEST or any(len(g.members) == 1 for g in comparison.groups):
+        return []
+    parts: list[str] = []
+    for group in comparison.groups:
+        median = group.best.summary.epochs_median
+        took = "more than half censored" if median is None else plural(median, "epoch")
+        parts.append(f"{group.words} {took} (trial {group.best.number})")
+    return [
+        f"The best trial of each by PAR2, and its median: {listed(parts)}. The best of several "
+        "looks a little better than it is."
+    ]
+
+
+def _overall(comparison: StudyComparison) -> str:
+    found = comparison.result
+    one_trial = all(group.trials == 1 for group in found.groups)
+    if found.matched:
+        what = "runs of one seed" if one_trial else "runs of equal settings"
+    else:
+        what = "runs" if one_trial else "trials"
+    test = (
+        f"log-rank χ² {number(found.test.statistic)} with "
+        f"{plural(found.test.degrees, 'degree')} of freedom, {p_text(found.p_value)} by exchanging "
+        f"labels among {what}"
+    )
+    if len(found.groups) == 2:
+        return f"{sentence(test)}"
+    of = {"trial": "trials", "study": "studies"}.get(comparison.by)
+    of = of or f"values of {words(comparison.by)}"
+    explains = "more than chance explains" if found.p_value < LEVEL else "no more than chance may"
+    return sentence(f"over all, the {of} differ by {explains}: {test}")
+
+
+def _words(comparison: StudyComparison, label: str) -> str:
+    return next(group.words for group in comparison.groups if group.label == label)
+
+
+def _got_there(comparison: StudyComparison) -> str:
+    if comparison.measure.name == "plateau":
+        return "left their plateau"
+    return f"reached {percent(comparison.target)}"
