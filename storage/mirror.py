@@ -7,6 +7,7 @@ a study of another revision is deleted and made anew.
 
 import re
 import shlex
+import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -43,15 +44,17 @@ def complete(
     stored: StoredStudy,
     total: int,
     *,
-    read: Callable[[int, int], Sequence[StoredTrial]] | None,
+    read: Callable[[int, int], Sequence[StoredTrial]],
     check: Callable[[], None],
-) -> None:
-    """Makes Optuna's study say what ours says.
+    enough: Callable[[float], bool],
+) -> int:
+    """Makes Optuna's study say what ours says; returns how many trials it still lacks.
 
     `total` is one more than the largest number of our trials, `read(first, end)` gives those from
-    number `first` on that come before `end`; without it none is added. Optuna numbers trials
-    itself, so a trial waits for all before it. `check` is called before anything is changed and
-    raises where that is no longer allowed.
+    number `first` on that come before `end`. Optuna numbers trials itself, so a trial waits for all
+    before it. `check` is called before anything is changed and raises where that is no longer
+    allowed; `enough` before each trial, with the seconds that the one before took, and true ends
+    the work.
 
     Raises BadInput if Optuna's study is another's, or has trials that are not ours.
     """
@@ -66,19 +69,26 @@ def complete(
             # It is our own: a coordinator that was suspended wrote together with its successor.
             check()
             study_id, there = _anew(db, storage, study_id, stored), 0
-        while read is not None and there < total:
+        took = 0.0
+        while there < total and not enough(took):
             page = read(there, there + PAGE)
             for trial in page:
+                began = time.monotonic()
                 if trial.number != there:
-                    return
+                    return total - there
                 check()
-                trial_id = storage.create_new_trial(study_id, _frozen(trial))
+                with db.turn:
+                    trial_id = storage.create_new_trial(study_id, _frozen(trial))
                 if storage.get_trial_number_from_id(trial_id) != trial.number:
                     # Somebody added one in this moment: the next time it is seen who.
-                    return
+                    return total - there
                 there += 1
+                took = time.monotonic() - began
+                if trial is not page[-1] and enough(took):
+                    return total - there
             if not page:
-                return
+                break
+        return total - there
 
 
 def remove(db: Database, stored: StoredStudy) -> None:

@@ -11,7 +11,7 @@ coordinator that has lost it writes nothing.
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -263,7 +263,7 @@ def update_document(
         raise ValueError("a new budget changes finished trials: use rewrite_trials")
     named = {"task_name": new.task.name, "document": new.document, "updated": new.updated}
     _update(db, stored, named, lease)
-    complete_mirror(db, new)
+    complete_mirror(db, new, lease=lease, enough=lambda took: True)
     return new
 
 
@@ -274,13 +274,15 @@ def rewrite_trials(
     finished: Iterable[StoredTrial],
     *,
     lease: "Lease | None" = None,
+    mirrored: bool = True,
 ) -> StoredStudy:
     """Puts a new study file and new trials in the place of a study's old ones.
 
     For more replicates or a larger budget, which change the values of finished trials. Ours change
     in one transaction. Optuna's trials are immutable, so its study is deleted and made anew under
     the same name, with the user attributes that it had; what others attached to single trials is
-    lost. After a kill at any moment `complete_mirror` ends it. Raises as `put_trials`.
+    lost. After a kill at any moment `complete_mirror` ends it, as it does with `mirrored` false.
+    Raises as `put_trials`.
     """
     new_trials = _by_number(finished)
     new = replace(
@@ -304,17 +306,23 @@ def rewrite_trials(
         _insert_trials(db, connection, new, list(new_trials.values()), new.updated)
 
     db.write(rewrite)
-    complete_mirror(db, new)
+    if mirrored:
+        complete_mirror(db, new, lease=lease)
     return new
 
 
 def complete_mirror(
-    db: Database, stored: StoredStudy, *, lease: "Lease | None" = None, add: bool = True
-) -> None:
+    db: Database,
+    stored: StoredStudy,
+    *,
+    lease: "Lease | None" = None,
+    enough: Callable[[float], bool] = lambda took: False,
+) -> int:
     """Makes Optuna's study say what ours says: makes it, makes it anew, or adds what is missing.
 
-    With `add` false the trials that it lacks are left for another time: then this only finds out,
-    soon, whether they can be added. A coordinator that has lost its lease adds no more.
+    `enough` is asked before each trial, and told the seconds that the one before took: true leaves
+    the rest for another time. Returns how many trials that is. A coordinator that has lost its
+    lease adds no more.
 
     Raises BadInput if Optuna's study of this name is not this one, or has trials that are not ours.
     """
@@ -328,17 +336,18 @@ def complete_mirror(
             last.where(trials.c.study == stored.uuid)
         ).scalar_one()
 
-    def complete() -> None:
+    def complete() -> int:
         now, total = db.read(look)
-        mirror.complete(
+        return mirror.complete(
             db,
             now,
             total,
-            read=partial(read_trials, db, stored.uuid) if add else None,
+            read=partial(read_trials, db, stored.uuid),
             check=(lambda: None) if lease is None else lease.check,
+            enough=enough,
         )
 
-    db.patiently(complete)
+    return db.patiently(complete)
 
 
 def put_task(

@@ -8,8 +8,10 @@ is that fact: the curve of each epoch and why the run ended.
 import hashlib
 import json
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from functools import lru_cache
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -165,15 +167,21 @@ class Run:
 
     def key(self, task_fingerprint: str) -> str:
         """32 hexadecimal digits that name what this run finds out, whatever its budget."""
-        fact = {
-            "task": task_fingerprint,
-            "configuration": self.configuration.identity(),
-            "seed": self.seed,
-            "target": self.target,
-            "semantics": SEMANTICS,
-        }
-        text = json.dumps(fact, sort_keys=True, separators=(",", ":"))
+        # Compact JSON with sorted keys; asked for often, so the configuration's is kept.
+        configuration = _identity_text(cast(Hashable, self.configuration))
+        text = (
+            f'{{"configuration":{configuration},"seed":{self.seed},"semantics":{SEMANTICS},'
+            f'"target":{json.dumps(self.target)},'
+            f'"task":{json.dumps(task_fingerprint)}}}'
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@lru_cache(maxsize=4096)
+def _identity_text(configuration: Hashable) -> str:
+    # Frozen models are hashable, which pydantic does not tell type checkers.
+    identity = cast(Configuration, configuration).identity()
+    return json.dumps(identity, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,6 @@ trials that it would have had without the interruption.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +34,7 @@ from studies.errors import BadInput
 from studies.run import FinishedRun, Run
 from studies.study import Study, differences, extends, name_problems
 from studies.tasks import Task
+from sweep.copyist import Copyist
 from sweep.machine import here
 from sweep.results import TRAINED_ON, StudyResult, TrialResult, read_results
 from sweep.sampling import Asked, Proposals, check_sampler, quiet, total_trials
@@ -53,7 +53,7 @@ class SearchOutcome:
 
     `runs_trained` runs were trained now; `runs_found` replicates of new or extended trials were
     answered by runs that the storage had. `grid_exhausted`: the grid has fewer points than `trials`
-    asked for.
+    asked for. `uncopied` trials are not in Optuna's copy of the study yet (see `sweep.copyist`).
     """
 
     result: StudyResult
@@ -61,6 +61,7 @@ class SearchOutcome:
     runs_trained: int
     runs_found: int
     grid_exhausted: bool
+    uncopied: int = 0
 
 
 def run_study(
@@ -119,16 +120,19 @@ def run_study(
         else:
             check_continues(stored, study, task)
             # Trials of others in Optuna's copy are said before anything is trained.
-            complete_mirror(db, stored, add=False)
+            complete_mirror(db, stored, lease=held, enough=lambda took: True)
             stored = _carried_over(db, stored, study, task, held)
         desk = _Desk(db, stored, held, study, task, watch)
-        if not desk.is_complete():
-            with quiet(), desk.copyist:
-                engine = engine or Engine(train, watch)
-                desk.extend(engine)
-                desk.search(engine)
-                watch.enter("saving")
-        complete_mirror(db, desk.stored, lease=held)
+        try:
+            if not desk.is_complete():
+                with quiet():
+                    engine = engine or Engine(train, watch)
+                    desk.extend(engine)
+                    desk.search(engine)
+                    watch.enter("saving")
+            uncopied = desk.copyist.finish(desk.stored, watch.seconds)
+        finally:
+            desk.copyist.stop()
         result = read_results(db, name)
     watch.finish(result.trials)
     return SearchOutcome(
@@ -137,6 +141,7 @@ def run_study(
         runs_trained=watch.trained,
         runs_found=watch.found,
         grid_exhausted=len(result.trials) < study.search.trials,
+        uncopied=uncopied,
     )
 
 
@@ -213,8 +218,7 @@ class _Desk:
         self.db, self.stored, self.held = db, stored, held
         self.study, self.task, self.watch = study, task, watch
         self.trials = read_trials(db, stored.uuid)
-        self.copyist = ThreadPoolExecutor(1, thread_name_prefix="mirror")
-        self.mirroring: Future[None] | None = None
+        self.copyist = Copyist(db, held)
 
     def is_complete(self) -> bool:
         """Whether the stored study is all that is asked for; a longer grid is for `search`."""
@@ -227,7 +231,7 @@ class _Desk:
         document = self.study.document()
         if old.training == self.study.training or not self.trials:
             if not self.trials and old.training != self.study.training:
-                self.stored = rewrite_trials(self.db, self.stored, document, [], lease=self.held)
+                self._rewrite(document, [])
             elif differences(old, self.study):
                 self.stored = update_document(self.db, self.stored, document, lease=self.held)
             return
@@ -238,9 +242,14 @@ class _Desk:
             replace(trial, **self._content(result), finished=datetime.now(UTC))
             for trial, result in zip(self.trials, results, strict=True)
         ]
-        self.stored = rewrite_trials(self.db, self.stored, document, rewritten, lease=self.held)
+        self._rewrite(document, rewritten)
         self.trials = rewritten
         self.watch.reset()
+
+    def _rewrite(self, document: Mapping[str, Any], trials: Sequence[StoredTrial]) -> None:
+        self.stored = rewrite_trials(
+            self.db, self.stored, document, trials, lease=self.held, mirrored=False
+        )
 
     def search(self, engine: Engine) -> None:
         """Asks for the trials that are missing, trains and keeps them."""
@@ -286,13 +295,8 @@ class _Desk:
             self.stored = add_attributes(self.db, self.stored, attributes, lease=self.held)
 
     def _keep(self, trials: Sequence[StoredTrial]) -> None:
-        """Writes trials at once, and Optuna's copy of them, which takes longer, beside the rest."""
         put_trials(self.db, self.stored, trials, lease=self.held, mirrored=False)
-        # What fails there fails again at the end, when the copy is completed, and is said then.
-        if self.mirroring is None or self.mirroring.done():
-            self.mirroring = self.copyist.submit(
-                complete_mirror, self.db, self.stored, lease=self.held
-            )
+        self.copyist.begin(self.stored)
 
     def _stored_trial(self, proposals: Proposals, result: TrialResult) -> StoredTrial:
         distributions, system_attrs, started = proposals.memory(result.number)
@@ -309,10 +313,11 @@ class _Desk:
     def _content(self, result: TrialResult) -> dict[str, Any]:
         """What a trial says that follows from its runs."""
         search = self.study.search
-        curve = len(search.objectives) == 1 and search.trials <= MOST_TRIALS
+        many = search.trials > MOST_TRIALS
+        curve = len(search.objectives) == 1 and not many
         return {
             "values": result.values,
-            "user_attrs": attributes(result.summary),
+            "user_attrs": attributes(result.summary, few=many),
             "intermediate": mean_loss(result.runs) if curve else {},
             "run_keys": tuple(run.run.key(self.task.fingerprint) for run in result.runs),
         }

@@ -1,12 +1,16 @@
 """The commands on what is stored: `dashboard` and `delete`."""
 
+import contextlib
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from studies.errors import BadInput
 from sweep.cli.options import DEFAULT_STORAGE, Storage, existing
+
+if TYPE_CHECKING:
+    from storage.database import Database
 
 
 def dashboard(
@@ -22,12 +26,29 @@ def dashboard(
     _check_address(host, port)
     with open_database(storage, create=False) as database:
         optuna_storage = database.optuna_storage()
+        _complete_copies(database)
         from optuna_dashboard import run_server
 
         shown = f"[{host}]" if ":" in host else host
         typer.echo(f"The Optuna dashboard of {database.url}: http://{shown}:{port}/", err=True)
         typer.echo("Ctrl-C ends it.", err=True)
         run_server(optuna_storage, host=host, port=port)
+
+
+def _complete_copies(database: "Database") -> None:
+    """Brings Optuna's copies up that were left behind; a study that is worked on has its own."""
+    from storage.lease import LeaseHeld, hold
+    from storage.trials import complete_mirror, find_study, study_lines
+
+    for line in study_lines(database):
+        with contextlib.suppress(LeaseHeld, BadInput), hold(database, line.name) as held:
+            stored = find_study(database, line.name)
+            if stored is None:
+                continue
+            missing = complete_mirror(database, stored, lease=held, enough=lambda took: True)
+            if missing:
+                typer.echo(f"Copying {missing:,} trials of {line.name} to Optuna …", err=True)
+                complete_mirror(database, stored, lease=held)
 
 
 def _check_address(host: str, port: int) -> None:

@@ -83,12 +83,31 @@ class TestTheMirror:
         put_trials(database, stored, [bench.trial(n) for n in (3, 4)])
         bench.assert_mirrored(stored)
 
-    def test_is_only_looked_at_when_nothing_is_to_be_added(self, database: Database, bench) -> None:
+    def test_may_be_looked_at_without_adding_to_it(self, database: Database, bench) -> None:
         stored = bench.study()
         put_trials(database, stored, [bench.trial(n) for n in range(3)], mirrored=False)
-        complete_mirror(database, stored, add=False)
+        assert complete_mirror(database, stored, enough=lambda took: True) == 3
         study = optuna.load_study(study_name="hello", storage=database.secret_url)
         assert study.trials == []
+
+    def test_is_added_to_until_it_is_enough_and_from_there_the_next_time(
+        self, database: Database, bench
+    ) -> None:
+        stored = bench.study()
+        put_trials(database, stored, [bench.trial(n) for n in range(5)], mirrored=False)
+        times: list[float] = []
+
+        def enough(took: float) -> bool:
+            times.append(took)
+            return len(times) == 3
+
+        assert complete_mirror(database, stored, enough=enough) == 3
+        assert times[0] == 0.0
+        assert all(took > 0.0 for took in times[1:])
+        study = optuna.load_study(study_name="hello", storage=database.secret_url)
+        assert [trial.number for trial in study.trials] == [0, 1]
+        assert complete_mirror(database, stored) == 0
+        bench.assert_mirrored(stored)
 
     def test_says_what_the_study_file_says_now(
         self, database: Database, bench, document: Callable
