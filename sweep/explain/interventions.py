@@ -27,7 +27,7 @@ HIDDEN_LEARNING_RATES = (0.25, 0.5, 2.0, 4.0)
 GRIDS: dict[str, tuple[str, dict[str, Any], tuple[float, ...]]] = {
     "adam": ("adam", {}, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)),
     "sgd": ("sgd", {"momentum": 0.0}, (1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)),
-    "sgd with momentum": ("sgd", {"momentum": 0.9}, (3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0)),
+    "sgd+momentum": ("sgd", {"momentum": 0.9}, (3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0)),
     "rmsprop": ("rmsprop", {"momentum": 0.0}, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)),
 }
 """Other optimizers by name: the optimizer, its settings, and the learning rates among which its
