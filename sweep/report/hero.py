@@ -176,13 +176,15 @@ class _Picture:
     def _bar(self, row: Row, slot: int) -> list[str]:
         """The plateau as a bar that says how long it is, and a line on to the target."""
         y = self.bottom + 12 + 34 * slot
-        end = self.longest if row.escape is None else row.escape
+        end = max(run.epochs for run in row.runs) if row.escape is None else row.escape
         start, stop = self.x(1), self.x(end)
         finish = stop if row.median is None else self.x(row.median)
         waits = "the whole budget" if row.plateau is None else plural(row.plateau, "epoch")
         said = f"{waits} at chance"
         if row.plateau == 0:
             said = "no wait at chance"
+        elif row.diverged == row.replicates:
+            said = "diverged"
         parts: list[str] = []
         if stop > start:
             parts.append(
@@ -208,7 +210,7 @@ class _Picture:
         goal = self.y(self.story.result.study.training.target)
         taken: list[tuple[float, float]] = []
         for slot, row in enumerate(self.rows):
-            best = "the best" if slot == 0 and len(self.rows) > 1 else ""
+            best = "the best" if slot == 0 and row.solved and len(self.rows) > 1 else ""
             which = "as given" if row.enqueued else best
             name = f"{row.name}, {which}" if which else row.name
             if row.median is None:

@@ -84,6 +84,20 @@ def render_report(result: StudyResult, *, made: datetime | None = None) -> str:
     return _template().render(context(result, made or datetime.now(UTC)))
 
 
+def render_live(result: StudyResult, *, whole: bool) -> str:
+    """The report of a study that is running, to be served.
+
+    As a `whole` it has its scripts, and asks its server for what is new; else it is what an open
+    page takes in.
+    """
+    values = context(result, datetime.now(UTC)) | {"live": True}
+    if whole:
+        values["script"] += _inline("live.js")
+    else:
+        values |= {"plotly": "", "script": ""}
+    return _template().render(values)
+
+
 def context(result: StudyResult, made: datetime) -> dict[str, Any]:
     """Everything that the template shows, as plain values."""
     story = tell(result)
@@ -137,6 +151,7 @@ def context(result: StudyResult, made: datetime) -> dict[str, Any]:
         "style": _style(),
         "script": _inline("report.js"),
         "plotly": _plotly(),
+        "live": False,
     }
 
 

@@ -431,11 +431,16 @@ const Report = (() => {
 
   // Shows what another page of the same study holds, and keeps what the reader chose.
   function take(page) {
+    const [top, active] = [scrollY, document.activeElement?.id];
+    const marked = active === "filter" ? document.activeElement.selectionStart : null;
     for (const plot of document.querySelectorAll(".plot")) Plotly.purge(plot);
     for (const part of ["header.top", "nav", "main", "#data"]) {
       document.querySelector(part).replaceWith(page.querySelector(part));
     }
     ready();
+    if (active && active !== document.activeElement?.id) byId(active)?.focus({ preventScroll: true });
+    if (marked !== null) byId("filter")?.setSelectionRange(marked, marked);
+    scrollTo({ top, behavior: "instant" });
   }
 
   let width = innerWidth;

@@ -37,7 +37,7 @@ def setting(name: str, value: Any) -> str:
 
 def _median(row: Row) -> str:
     between = interval(row).strip("()")
-    note = f" (95 % interval {between})" if between else ""
+    note = f" (95\N{NO-BREAK SPACE}% interval {between})" if between else ""
     return f"{plural(row.median or 0, 'epoch')}{note}"
 
 

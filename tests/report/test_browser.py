@@ -3,7 +3,6 @@
 Needs Debian's chromium, as `CHROMIUM` says or at its usual path.
 """
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,16 +12,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from sweep.report import write_report
 from sweep.report.rows import ranked
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from .conftest import CHROMIUM, FLAGS
+
 DRAWN = """() => [...document.querySelectorAll('.plot')].every((plot) => plot.data &&
     plot.querySelectorAll('.trace, .heatmaplayer image, .points path').length > 0)"""
 
