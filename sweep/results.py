@@ -13,7 +13,13 @@ import numpy as np
 
 from studies.run import Configuration, FinishedRun, flops_per_record, parameters
 from studies.study import Study
-from sweep.analysis.plateau import Plateaus, plateaus_of
+from sweep.analysis.plateau import (
+    ChanceBand,
+    Plateaus,
+    chance_band,
+    plateaus_of,
+    regression_band,
+)
 from sweep.analysis.survival import Summary, as_json, summarise
 from sweep.values import objective_values
 
@@ -134,6 +140,20 @@ def build_results(
     )
 
 
+def chance_of(task: "Task | TaskFacts") -> ChanceBand:
+    """The chance band of a task, whatever is told in it."""
+    if task.target == "class" or task.chance is None:
+        return chance_band(tuple(task.class_counts))
+    return regression_band(*task.chance, task.records)
+
+
+def epoch_flops(configuration: Configuration, task: "Task | TaskFacts") -> int:
+    """Training FLOPs of an epoch; padding is computed like all else, so it counts."""
+    outputs = len(task.classes) * (task.timesteps if task.target == "sets" else 1)
+    record = flops_per_record(configuration, task.timesteps, task.features, outputs)
+    return task.records * record
+
+
 def trial_results(
     study: Study, task: "Task | TaskFacts", tried: Sequence[TriedConfiguration]
 ) -> list[TrialResult]:
@@ -142,7 +162,7 @@ def trial_results(
     Raises BadInput for parameters that make no configuration of the study, and ValueError for a
     trial without runs or with runs of different budgets.
     """
-    plateaus = plateaus_of([run for trial in tried for run in trial.runs], task.class_counts)
+    plateaus = plateaus_of([run for trial in tried for run in trial.runs], chance_of(task))
     outputs = len(task.classes)
     results: list[TrialResult] = []
     start = 0
@@ -150,13 +170,12 @@ def trial_results(
         configuration = study.configuration(trial.params)
         own = plateaus[start : start + len(trial.runs)]
         start += len(trial.runs)
-        record = flops_per_record(configuration, task.timesteps, task.features, outputs)
-        epoch_flops = task.records * record
+        flops = epoch_flops(configuration, task)
         summary = summarise(
             trial.runs,
             own,
             parameters=parameters(configuration, task.features, outputs),
-            epoch_flops=epoch_flops,
+            epoch_flops=flops,
         )
         results.append(
             TrialResult(
@@ -171,9 +190,9 @@ def trial_results(
                     summary,
                     configuration,
                     records=task.records,
-                    flops=epoch_flops,
+                    flops=flops,
                 ),
-                epoch_flops=epoch_flops,
+                epoch_flops=flops,
                 enqueued=trial.enqueued,
             )
         )

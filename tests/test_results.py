@@ -26,13 +26,16 @@ from storage.trials import (
     rewrite_trials,
 )
 from studies.errors import BadInput
-from studies.run import FinishedRun, Run, flops_per_record, parameters
+from studies.run import Configuration, FinishedRun, Run, flops_per_record, parameters
 from studies.study import Study
+from studies.tasks import make_task
 from sweep.analysis.plateau import plateaus_of
 from sweep.results import (
     TriedConfiguration,
     build_results,
+    chance_of,
     configuration_json,
+    epoch_flops,
     pareto_front,
     ranking,
     read_results,
@@ -338,3 +341,18 @@ def test_a_diverged_replicate_reaches_the_summary(db: Database):
     summary = read_results(db, "hello").trials[0].summary
     assert (summary.solved, summary.diverged, summary.censored) == (1, 1, 0)
     assert summary.par2 == (9 + 2 * BUDGET) / 2
+
+
+@pytest.mark.parametrize("name", ["adding", "embedded-reber", "temporal-order"])
+def test_what_is_told_decides_chance_and_flops(name: str):
+    made = make_task(name, {"records": 60})
+    facts = TaskFacts.of(made)
+    band = chance_of(facts)
+    assert band == chance_of(made)
+    assert (band.accuracy, band.loss) == pytest.approx(made.chance)
+    assert band.low <= band.accuracy < band.high
+    configuration = Configuration(units=5)
+    told = made.timesteps if name == "embedded-reber" else 1
+    outputs = told * len(made.classes)
+    due = 60 * flops_per_record(configuration, made.timesteps, made.features, outputs)
+    assert epoch_flops(configuration, facts) == epoch_flops(configuration, made) == due

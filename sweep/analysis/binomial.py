@@ -25,6 +25,8 @@ def upper_tail(trials: int, probability: float, successes: int) -> float:
 
 def quantile_above(trials: int, probability: float, tail: float) -> int:
     """The smallest k with P(X > k) ≤ `tail`, so in 0 … trials."""
+    if probability in (0.0, 1.0):
+        return trials if probability == 1.0 and tail < 1.0 else 0
     beyond = np.cumsum(np.exp(_log_pmf(trials, probability))[::-1])[::-1]
     return int(np.count_nonzero(beyond[1:] > tail))
 

@@ -13,18 +13,13 @@ from typing import Any, Literal
 import numpy as np
 
 from storage.values import TaskFacts
-from studies.run import (
-    Configuration,
-    FinishedRun,
-    flops_per_record,
-    parameters,
-    updates_per_epoch,
-)
+from studies.run import Configuration, FinishedRun, parameters, updates_per_epoch
 from sweep.analysis.estimate import Estimate
 from sweep.analysis.paired import Paired, Times, compare_pairs, holm
 from sweep.analysis.plateau import Plateaus, plateaus_of
 from sweep.analysis.survival import Summary, median_time, summarise
 from sweep.explain.interventions import Intervention
+from sweep.results import chance_of, epoch_flops
 
 ALPHA = 0.05
 """Chance of a false finding among all interventions of an explanation."""
@@ -85,9 +80,7 @@ class Effect:
 
 def make_arm(configuration: Configuration, task: TaskFacts, runs: Sequence[FinishedRun]) -> Arm:
     """What the runs of one configuration under one budget say."""
-    plateaus = plateaus_of(runs, task.class_counts)
-    outputs = len(task.classes)
-    record = flops_per_record(configuration, task.timesteps, task.features, outputs)
+    plateaus = plateaus_of(runs, chance_of(task))
     plateau = median_time(plateaus.plateau_length, ~plateaus.plateau_censored)
     per_epoch = updates_per_epoch(configuration, task.records)
     return Arm(
@@ -98,8 +91,8 @@ def make_arm(configuration: Configuration, task: TaskFacts, runs: Sequence[Finis
         summary=summarise(
             runs,
             plateaus,
-            parameters=parameters(configuration, task.features, outputs),
-            epoch_flops=task.records * record,
+            parameters=parameters(configuration, task.features, len(task.classes)),
+            epoch_flops=epoch_flops(configuration, task),
         ),
         plateau=plateau,
         updates=Estimate(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from studies.run import FinishedRun
+from studies.tasks import Target
 from sweep.analysis.plateau import ChanceBand
 from sweep.analysis.segments import held_levels, later_plateaus_of
 from sweep.report.drawing import PALETTE, QUIET, Figure, packed, percent, veil
@@ -55,7 +56,7 @@ def section(story: Story) -> Section | None:
         "numbers": {row.number for row in rows},
         "options": [{"number": row.number, "text": _option(row)} for row in rows],
         "data": {
-            "layout": curves_layout(story.band, training.target, bool(task.classes)),
+            "layout": curves_layout(story.band, training.target, task.target),
             "chosen": [row.number for row in chosen],
             "styles": styles.list,
             "trials": trials,
@@ -245,11 +246,11 @@ def learning_curves(row: Row, *, records: int, lines: bool = True) -> Figure:
     return {"data": data, "layout": {"shapes": [*_marks(row), *_levels(row, records)]}}
 
 
-def curves_layout(band: ChanceBand, target: float, classes: bool = True) -> Figure:
+def curves_layout(band: ChanceBand, target: float, told: Target = "class") -> Figure:
     """The panels that learning curves are drawn into, with chance and target marked.
 
-    Accuracy is above and loss below, in nats where the task has `classes`; between them lies a
-    strip that has a row a configuration.
+    Accuracy is above and loss below, in nats unless values are told; between them lies a strip that
+    has a row a configuration.
     """
     across: Figure = {"xref": "paper", "x0": 0, "x1": 1, "layer": "below"}
     dashed = {"color": QUIET[0], "width": 1, "dash": "dash"}
@@ -274,7 +275,7 @@ def curves_layout(band: ChanceBand, target: float, classes: bool = True) -> Figu
             "tickformat": ".0%",
         },
         "yaxis2": {
-            "title": {"text": "training loss (nats)" if classes else "mean squared error"},
+            "title": {"text": "mean squared error" if told == "values" else "training loss (nats)"},
             "domain": [0, 0.4],
             "rangemode": "tozero",
         },

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from sweep.report import sentences
@@ -53,9 +54,9 @@ def facts(story: Story) -> list[dict[str, Any]]:
     """What was done, in groups of a term and its value: the task, the search, the machine."""
     result, rows, goals = story.result, story.rows, story.goals
     task, training, search = result.task, result.study.training, result.study.search
-    classes = [
-        f"{label} ({count(amount)})"
-        for label, amount in zip(task.classes, task.class_counts, strict=True)
+    told = [
+        f"{label} ({count(amount)})" if amount else label
+        for label, amount in zip_longest(task.classes, task.class_counts)
     ]
     replicates = {row.replicates for row in rows} or {training.replicates}
     most = max(replicates)
@@ -70,7 +71,11 @@ def facts(story: Story) -> list[dict[str, Any]]:
                     f"{sentences.plural(task.timesteps, 'timestep')} × "
                     f"{sentences.plural(task.features, 'feature')}",
                 ),
-                *([("classes", ", ".join(classes) + " records")] if classes else []),
+                {
+                    "class": ("classes", f"{', '.join(told)} records"),
+                    "sets": ("sets of", ", ".join(told)),
+                    "values": ("values", ", ".join(told)),
+                }[task.target],
                 *_chance(story),
             ],
         },
@@ -102,7 +107,7 @@ def _chance(story: Story) -> list[tuple[str, str]]:
     if band is None:
         return []
     loss = f"loss {number(band.loss)} nats"
-    if not story.result.task.classes:
+    if story.result.task.target == "values":
         loss = f"mean squared error {number(band.loss)}"
     said = f"accuracy {percent(band.accuracy)}, {loss}; an epoch up to {percent(band.high)} is "
     return [("chance", said + "explained by chance")]

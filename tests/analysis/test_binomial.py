@@ -38,3 +38,9 @@ def test_the_quantile_is_the_first_count_exceeded_so_rarely(trials, probability,
 def test_a_million_records_are_no_trouble():
     k = quantile_above(1_000_000, 0.5, 1e-4)
     assert k == scipy.stats.binom.isf(1e-4, 1_000_000, 0.5)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_never_or_always_happens_has_no_tail():
+    assert quantile_above(50, 0.0, 1e-4) == 0
+    assert quantile_above(50, 1.0, 1e-4) == 50
