@@ -1,12 +1,8 @@
 """The command `run`: from a study file to a database, a table and a report."""
 
-import signal
-import sys
-import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,11 +18,13 @@ from sweep.cli.options import (
     writable,
     writing,
 )
+from sweep.cli.stopping import GO_ON, twice_interruptible
 
 if TYPE_CHECKING:
     from studies.study import Study
     from studies.tasks import Task
-    from sweep.search import SearchOutcome
+    from sweep.report.live import Live
+    from sweep.search import Progress, SearchOutcome
 
 DEFAULT_STUDY = "hello-lstm"
 
@@ -81,6 +79,13 @@ def run(
             help="Where another process works on the study, watch it until it ends, and go on.",
         ),
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show the report in a browser while the study runs.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Where --watch listens; default: any free port."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run a study: which configuration learns in the fewest epochs?
@@ -94,6 +99,8 @@ def run(
 
     if report is not None and no_report:
         raise BadInput("--report and --no-report: give one of them")
+    if port is not None and not watch:
+        raise BadInput("--port: it is where --watch listens, which is not given")
     options: dict[str, Any] = {
         "search.trials": trials,
         "training.replicates": replicates,
@@ -108,7 +115,8 @@ def run(
     changes |= {key: value for key, value in options.items() if value is not None}
     asked = read_study(study or DEFAULT_STUDY).changed(changes)
     page = None if no_report else writable(report or file_for(asked.name, ".html"), "--report")
-    outcome = _search(asked, _data(asked), storage, wait)
+    live = _watched(asked, storage, port) if watch else nullcontext()
+    outcome = _search(asked, _data(asked), storage, wait, live)
     _end(outcome, storage, page, as_json)
 
 
@@ -137,43 +145,44 @@ def _data(study: "Study") -> "Task":
     return task
 
 
-def _search(study: "Study", task: "Task", storage: str, wait: bool) -> "SearchOutcome":
+def _search(
+    study: "Study",
+    task: "Task",
+    storage: str,
+    wait: bool,
+    live: AbstractContextManager["Live | None"],
+) -> "SearchOutcome":
     from storage.database import StorageFailure
     from storage.lease import LeaseHeld
-    from sweep.cli.progress import shown_progress
+    from sweep.cli.progress import described, shown_progress
     from sweep.search import run_study
 
     try:
-        with shown_progress() as show, _twice_interruptible():
-            return run_study(study, storage, task=task, on_progress=show, wait=wait)
+        with live as page, shown_progress() as show, twice_interruptible():
+
+            def show_all(progress: "Progress") -> None:
+                show(progress)
+                if page is not None:
+                    page.show(described(progress), progress.runs_done, progress.runs_total)
+
+            return run_study(study, storage, task=task, on_progress=show_all, wait=wait)
     except LeaseHeld as held:
         raise StorageFailure(
             f"{held};\nthe same with --wait watches it until it ends and then goes on, and "
             f"`{command('status', study.name, storage)}` says how far it is"
         ) from None
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "interrupted; the finished runs are kept, and the same command goes on from there"
-        ) from None
+        raise KeyboardInterrupt(GO_ON) from None
 
 
 @contextmanager
-def _twice_interruptible() -> Generator[None]:
-    """Within this, Ctrl-C stops in good order, and a second one at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _watched(study: "Study", storage: str, port: int | None) -> Generator["Live"]:
+    """Within this, the study's report is served as it grows."""
+    from sweep.report.live import watched
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        print("\nStopping; Ctrl-C again ends at once.", file=sys.stderr, flush=True)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with watched(storage, study.name, port) as live:
+        typer.echo(f"The report, as it grows: {live.url}", err=True)
+        yield live
 
 
 def _end(outcome: "SearchOutcome", storage: str, page: Path | None, as_json: bool) -> None:
@@ -236,6 +245,11 @@ def _print_ending(outcome: "SearchOutcome", storage: str, page: Path | None) -> 
         out.print(
             f"The grid has no more than {len(result.trials)} points, fewer than the "
             f"{result.study.search.trials} trials asked for."
+        )
+    if outcome.uncopied:
+        out.print(
+            f"Optuna’s copy of the study lacks {outcome.uncopied:,} trials as yet; "
+            "`dashboard` completes it."
         )
     lines = [f"Storage: {result.storage}"]
     if page is not None:

@@ -64,6 +64,22 @@ def test_the_same_command_again_trains_nothing_anew(
     assert again["runs"] == first["runs"]
 
 
+def test_watch_serves_the_report_while_the_study_runs_and_says_where(
+    empty: Path, sweep: Any, untrained: None
+) -> None:
+    result = sweep("run", "small.toml", "--watch")
+    assert result.exit_code == 0
+    assert "The report, as it grows: http://127.0.0.1:" in result.stderr
+    assert (empty / "small.html").is_file()
+
+
+def test_a_port_is_for_watch(empty: Path, sweep: Any) -> None:
+    result = sweep("run", "small.toml", "--port", "8321")
+    assert result.exit_code == 2
+    assert "--port: it is where --watch listens" in result.stderr
+    assert not (empty / "sweep.db").exists()
+
+
 def test_a_name_that_another_study_has_is_refused_with_the_difference(
     stored: Path, sweep: Any, untrained: None
 ) -> None:
@@ -200,13 +216,13 @@ def test_a_real_run_from_the_command_to_the_report(empty: Path) -> None:
 
 
 def test_the_first_ctrl_c_stops_in_order_and_the_second_at_once() -> None:
-    from sweep.cli.run import _twice_interruptible
+    from sweep.cli.stopping import twice_interruptible
 
     before = signal.getsignal(signal.SIGINT)
     handlers: list[object] = []
 
     def interrupted() -> None:
-        with _twice_interruptible():
+        with twice_interruptible():
             try:
                 signal.raise_signal(signal.SIGINT)
             finally:
