@@ -9,7 +9,7 @@ The rules, in the order of the sentences:
 - *What shortens it most.* Interventions on the model and its training whose finding is "shortens":
   of each group the one with the smallest ratio, at most `NAMED` of them. Changes of the data are
   named apart: they make the task another.
-- *What lengthens it, and what hardly matters.* Findings "lengthens", likewise, and "level", all.
+- *What lengthens it, and what hardly matters.* Findings "lengthens", likewise, and "level".
 - *Epochs or updates.* Batch size and the number of records change how many updates an epoch has. If
   none of them changes the plateau by half as much in updates as in epochs (on the scale of
   logarithms), what counts are updates.
@@ -38,6 +38,9 @@ MOST = 0.5
 
 NAMED = 5
 """Interventions named in a sentence on the largest effects, at most."""
+
+LISTED = 12
+"""Names in a list without figures, at most."""
 
 PER_EPOCH = ("batch size", "records")
 """The groups of interventions that change the number of updates in an epoch."""
@@ -215,9 +218,11 @@ def _others(effects: Sequence[Effect]) -> list[str]:
         sentences.append(f"These lengthen it most: {_named(_most(longer, largest=True))}.")
     level = [e.intervention.name for e in effects if e.finding == "level"]
     if level:
+        more = f" and {len(level) - LISTED} others" if len(level) > LISTED + 1 else ""
+        names = level[:LISTED] if more else level
         sentences.append(
             "These hardly matter (the interval of the ratio lies within "
-            f"{LEVEL[0]:g}–{LEVEL[1]:g}): {', '.join(level)}."
+            f"{LEVEL[0]:g}–{LEVEL[1]:g}): {', '.join(names)}{more}."
         )
     return sentences
 
@@ -327,8 +332,8 @@ def _unknown(effects: Sequence[Effect]) -> list[str]:
     sentences: list[str] = []
     if undecided:
         sentences.append(
-            "Not decided, neither as a difference nor as none, by so many runs: "
-            f"{', '.join(undecided)}."
+            "Not decided, neither as a difference nor as none: "
+            f"{', '.join(undecided[:LISTED])}{' and others' * (len(undecided) > LISTED)}."
         )
     sentences.append(
         "Not asked: whether these effects add up, and whether other data have the same, since each "
