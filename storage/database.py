@@ -401,12 +401,14 @@ def _migrate(connection: Connection) -> None:
 def _open_optuna(database: Database, options: dict[str, Any]) -> "RDBStorage":
     from optuna.storages import RDBStorage
 
-    for attempt in range(5):
+    attempts = 10
+    for attempt in range(attempts):
         try:
             opened = RDBStorage(database.secret_url, engine_kwargs=options)
         except (OperationalError, ProgrammingError, IntegrityError) as error:
             # Optuna looks for its tables and then makes them: another process may do so in between.
-            if attempt == 4 or "already exists" not in str(error):
+            taken = isinstance(error, IntegrityError) or "already exists" in str(error)
+            if attempt == attempts - 1 or not taken:
                 raise
             time.sleep(0.1)
         except RuntimeError as error:
