@@ -33,7 +33,7 @@ LEAST_PAUSE = 2.0
 SHARE = 8
 """Times as long as making a page takes, it is left as it is."""
 
-FAREWELL = 5.0
+FAREWELL = 15.0
 """Longest time, in seconds, in which open pages may fetch the last state of a study."""
 
 WAITING = """<!doctype html>
@@ -136,8 +136,12 @@ def report_app(source: Source) -> "Starlette":
         stream = _events(source, page, request)
         return StreamingResponse(stream, media_type="text/event-stream", headers=never)
 
-    routes = [Route("/", whole), Route("/state", state), Route("/events", events)]
-    return Starlette(routes=routes)
+    def icon(_: "Request") -> Response:
+        # A browser asks for one, and takes its absence for an error.
+        return Response(status_code=204)
+
+    paths = {"/": whole, "/state": state, "/events": events, "/favicon.ico": icon}
+    return Starlette(routes=[Route(path, answer) for path, answer in paths.items()])
 
 
 async def _events(source: Source, page: _Page, request: "Request") -> AsyncGenerator[str]:
