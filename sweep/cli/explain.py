@@ -16,7 +16,7 @@ from sweep.cli.stopping import GO_ON, twice_interruptible
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from sweep.explain import Effect, Explanation
+    from sweep.explain import Arm, Effect, Explanation, HiddenProgress
     from sweep.explain.check import Repeated
 
 FINDINGS = {
@@ -120,6 +120,14 @@ def _print(
     for sentence in found.verdict:
         lines = textwrap.fill(sentence, out.width, initial_indent="- ", subsequent_indent="  ")
         out.print(Text(lines), soft_wrap=True)
+    if found.hidden is not None:
+        out.print()
+        out.print(hidden_table(found.hidden, found.baseline))
+        out.print(
+            "Medians over the baseline’s runs. Nats apart: by how much the outputs (logits) of the "
+            "classes differ; d′: the same in units of their spread; R²: the share of the last "
+            "layer’s variance that the label explains; gradient: its norm in layer 1."
+        )
     out.print()
     out.print(effects_table(found))
     out.print(
@@ -146,6 +154,31 @@ def _heading(found: "Explanation") -> str:
     return (
         f"Why does it wait? {found.study}, {trial}: {model}, {c.optimizer}, learning rate "
         f"{c.learning_rate:g}, on {found.task.name}, {found.replicates} runs each."
+    )
+
+
+def hidden_table(hidden: "HiddenProgress", baseline: "Arm") -> "Table":
+    """What moves under the flat curve: medians over the baseline's runs, at some epochs from the
+    first over the plateau's end to the target."""
+    from sweep.cli.screens import table
+    from sweep.explain.verdict import number
+
+    curves, end = hidden.curves, baseline.plateau.value or 1.0
+    last, layers = len(curves["loss"]), baseline.configuration.layers
+    parts = [1, *(round(end * quarter / 4) for quarter in (1, 2, 3, 4)), last]
+    shown = sorted({min(max(1, epoch), last) for epoch in parts})
+    columns = {
+        "accuracy": "accuracy",
+        "loss": "loss",
+        "nats apart": "contrast",
+        "d′": "separation",
+        f"R² layer {layers}": f"label_{layers}",
+        "gradient": "gradient_1",
+        "step size": "step_size",
+    }
+    return table(
+        [(heading, "right") for heading in ("epoch", *columns)],
+        [[str(e), *(number(float(curves[n][e - 1])) for n in columns.values())] for e in shown],
     )
 
 

@@ -24,7 +24,8 @@ class HiddenProgress:
     labels that could be told with the best threshold if the logits of each class are normal,
     Φ(d′ / 2), and the accuracy that was logged. `rates` are the median growth rates per epoch by
     learning rate, the baseline's among them, and `exponent` the p of rate ∝ learning rate^p, seed
-    by seed.
+    by seed. `curves` are medians over the baseline's runs by epoch, for as long as half of them are
+    under way: every series but those of the input columns.
     """
 
     growth: Growth
@@ -34,6 +35,7 @@ class HiddenProgress:
     accuracy: float
     rates: Mapping[float, Estimate]
     exponent: Estimate
+    curves: Mapping[str, np.ndarray]
 
     @property
     def exponential(self) -> bool:
@@ -66,6 +68,11 @@ def hidden_progress(baseline: Arm, others: Sequence[Arm]) -> HiddenProgress | No
         accuracy=middle("accuracy"),
         rates={rate: one.median("rate") for rate, one in found.items() if one.fitted},
         exponent=exponent(list(found), np.array([one.rate for one in found.values()])),
+        curves={
+            name: median_curve(baseline, name)
+            for name in baseline.runs[0].series
+            if not name.startswith("column_")
+        },
     )
 
 
@@ -105,6 +112,7 @@ def hidden_json(found: HiddenProgress) -> dict[str, Any]:
             {"learning_rate": rate, **estimate(value)} for rate, value in found.rates.items()
         ],
         "rate_exponent": estimate(found.exponent),
+        "curves": {name: curve.tolist() for name, curve in found.curves.items()},
     }
 
 
