@@ -1,6 +1,8 @@
 """An explanation finds what was planted, and says so."""
 
 import json
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,24 +22,36 @@ from sweep.explain import (
     stored_explanation,
 )
 from sweep.explain.explanation import CHOOSING
-from sweep.explain.training import find
+from sweep.explain.training import Wanted, find
 from sweep.search import run_study
 
 from .conftest import World, by_learning_rate
 
 
+@dataclass(frozen=True)
+class Planted:
+    """What `by_learning_rate` plants, explained once for all tests that only look at it."""
+
+    url: str
+    world: World
+    found: Explanation
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    url = f"sqlite:///{tmp_path_factory.mktemp('planted') / 'e.db'}"
+    world = World(by_learning_rate)
+    return Planted(url, world, explain(url, seeds=12, train=world))
+
+
+@pytest.fixture(scope="module")
+def found(planted: Planted) -> Explanation:
+    return planted.found
+
+
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'e.db'}"
-
-
-@pytest.fixture
-def found(url: str, world: World) -> Explanation:
-    return explain(url, seeds=12, train=world)
-
-
-def effects(found: Explanation) -> dict[str, str]:
-    return {e.intervention.name: e.finding for e in found.effects}
 
 
 def test_the_question_s_own_model_is_explained_where_none_is_named(found):
@@ -74,7 +88,8 @@ def test_a_run_that_does_not_escape_counts_as_longer_than_any(found):
     assert slow.arm.summary.solved == 0
 
 
-def test_an_optimizer_s_best_rate_is_chosen_on_other_seeds_than_it_is_judged_by(found, world):
+def test_an_optimizer_s_best_rate_is_chosen_on_other_seeds_than_it_is_judged_by(planted):
+    found, world = planted.found, planted.world
     assert (found.chosen["sgd"], found.chosen["rmsprop"]) == (10.0, 0.1)
     grid = {run.seed for _, run in world.trained if run.configuration.learning_rate == 0.03}
     assert grid == set(range(12, 12 + CHOOSING))
@@ -191,29 +206,28 @@ def test_a_trial_of_a_study_with_numbers_to_predict_is_explained_too(url, tmp_pa
         explain(url, "sums", 9, train=easy)
 
 
-def test_a_second_call_trains_nothing_and_says_the_same(url, found, world):
-    trained = len(world.trained)
-    assert found.runs_trained == trained == len(set(world.trained))
-    again = explain(url, seeds=12, train=world)
-    assert len(world.trained) == trained
+def test_a_second_call_trains_nothing_and_says_the_same(planted):
+    found, trained = planted.found, list(planted.world.trained)
+    assert found.runs_trained == len(trained) == len(set(trained))
+    again = explain(planted.url, seeds=12, train=planted.world)
+    assert planted.world.trained == trained
     assert (again.runs_trained, again.runs_found) == (0, found.runs_trained)
     assert again.verdict == found.verdict
-    with open_database(url) as db:
+    with open_database(planted.url) as db:
         stored = stored_explanation(db, seeds=12)
         assert stored is not None
         assert stored.verdict == found.verdict
         assert stored_explanation(db, seeds=13) is None
 
 
-def test_more_seeds_train_the_new_ones_only(url, found, world):
-    before = len(world.trained)
-    more = explain(url, seeds=14, train=world)
-    new = world.trained[before:]
-    compared = [run for _, run in new if run.seed < 12]
+def test_more_seeds_train_the_new_ones_only(planted, tmp_path, world):
+    with open_database(planted.url):
+        shutil.copy(planted.url.removeprefix("sqlite:///"), tmp_path / "more.db")
+    more = explain(f"sqlite:///{tmp_path / 'more.db'}", seeds=14, train=world)
     # What was chosen by seeds 12 … 16 is chosen by 14 … 18 now; the rates are the same.
-    assert not compared
-    assert more.runs_trained == len(new)
-    assert more.chosen == found.chosen
+    assert more.chosen == planted.found.chosen
+    assert more.runs_trained == len(world.trained)
+    assert all(run.seed >= 12 for _, run in world.trained)
 
 
 def test_an_interrupted_call_goes_on_where_it_stopped(url):
@@ -266,12 +280,11 @@ def test_what_cannot_be_explained_is_refused(url, world, asked, said):
     assert not world.trained
 
 
-def test_runs_are_found_only_with_the_series_that_are_needed(url, found):
-    from sweep.explain.training import Wanted
-
+def test_runs_are_found_only_with_the_series_that_are_needed(planted):
+    found = planted.found
     run = found.effects[0].arm.runs[0].run
     plain = next(e for e in found.effects if e.intervention.name == "4 layers").arm.runs[0].run
-    with open_database(url) as db:
+    with open_database(planted.url) as db:
         assert len(find(db, [Wanted(found.task, (run, plain))])) == 2
         assert len(find(db, [Wanted(found.task, (run, plain), hidden=True)])) == 1
 
