@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from studies.errors import BadInput
-from sweep.cli import administer, bench, compare, explain, export, inspect, keras, run
+from sweep.cli import administer, bench, compare, explain, export, inspect, keras, models, run
 
 REPORT_FAULTS = (
     "This is a fault in sweep. Please report it with the lines above, the command, "
@@ -102,6 +102,8 @@ app.command()(export.report)
 app.command()(export.export)
 app.command()(keras.code)
 app.command()(keras.verify)
+app.command()(models.model)
+app.command()(models.predict)
 app.command()(administer.dashboard)
 app.command()(administer.delete)
 app.command()(bench.bench)

@@ -53,8 +53,8 @@ def code(
 
     if output is not None:
         writable(output, "--output")
-    result, task, reading = _stored(name, storage)
-    finished = _run(result, trial, replicate)
+    result, task, reading = stored_study(name, storage)
+    finished = run_of(result, trial, replicate)
     data = data_lines(result.study.task, task, reading)
     beside: Path | None = None
     if data is None:
@@ -112,7 +112,7 @@ def verify(
     """
     if trial and sample is not None:
         raise BadInput("--trial and --sample: give one of them")
-    result, task, _ = _stored(name, storage)
+    result, task, _ = stored_study(name, storage)
     chosen = _chosen(result, trial, sample)
     started = time.monotonic()
     from sweep.keras.verify import document
@@ -245,7 +245,7 @@ def _sentences(verified: Sequence["VerifiedTrial"]) -> list[str]:
     return sentences
 
 
-def _stored(name: str, storage: str) -> tuple["StudyResult", "Task", "CsvReading | None"]:
+def stored_study(name: str, storage: str) -> tuple["StudyResult", "Task", "CsvReading | None"]:
     """A study's results and its data, read or made again; BadInput where those have changed."""
     from storage.database import open_database
     from studies.study import CsvTask
@@ -266,7 +266,7 @@ def _stored(name: str, storage: str) -> tuple["StudyResult", "Task", "CsvReading
     return result, task, reading
 
 
-def _run(result: "StudyResult", trial: int, replicate: int) -> "FinishedRun":
+def run_of(result: "StudyResult", trial: int, replicate: int) -> "FinishedRun":
     """One run of a trial; BadInput where there is none of that number."""
     from sweep.cli.inspect import trial_of
 

@@ -132,8 +132,11 @@ def written(value: Any, indent: int = 0, room: int = WIDTH) -> str:
     """
     if isinstance(value, Name):
         return value.text
+    if isinstance(value, str):
+        plain = value.isprintable() and not set(value) & set('"\\')
+        return f'"{value}"' if plain else repr(value)
     if not isinstance(value, Call):
-        return repr(value) if not isinstance(value, str) else f'"{value}"'
+        return repr(value)
     name = value.name.removeprefix("keras.") if value.name.count(".") == 2 else value.name
     parts = [("", arg) for arg in value.args]
     parts += [(f"{key}=", arg) for key, arg in value.kwargs.items()]

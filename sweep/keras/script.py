@@ -198,26 +198,24 @@ def _outcome(finished: FinishedRun, target: str) -> str:
 def _csv_lines(reading: CsvReading, *, full: bool) -> str:
     """Lines that read a CSV: plainly, or `full` for quotes, other encodings, and text labels."""
     numeric = all(_is_whole(name) for name, _ in reading.classes)
-    options = [repr(reading.path)]
-    if not numeric or full:
-        options.append("dtype=str")
-    options.append(f"delimiter={reading.delimiter!r}")
+    kwargs: dict[str, Any] = {} if numeric and not full else {"dtype": Name("str")}
+    kwargs["delimiter"] = reading.delimiter
     if reading.header is not None:
-        options.append("skiprows=1")
+        kwargs["skiprows"] = 1
     if full:
-        options += ["comments=None", "quotechar='\"'", f'encoding="{reading.encoding}"']
+        kwargs |= {"comments": None, "quotechar": '"', "encoding": reading.encoding}
+    call = Call("np.loadtxt", (reading.path,), kwargs)
     at = reading.label_number - 1
     label = f"table[:, {at}]"
     if full:
         label = f"np.char.strip({label})"
     if numeric and full:
         label = f"{label}.astype(float)"
-    call = Call("np.loadtxt", tuple(Name(option) for option in options))
     to_float = ".astype(float)" if not numeric or full else ""
     inputs = f'np.delete(table, {at}, axis=1){to_float}.astype("float32")'
     comment = _comment(
         f"{reading.records} records: column {reading.label_number} is the label, the others are "
-        f"{reading.timesteps} steps of {reading.features} features."
+        f"{reading.timesteps} steps of {reading.features} each."
     )
     return (
         f"{comment}\n"

@@ -70,7 +70,7 @@ def test_a_script_reads_a_csv_where_it_lies(with_csv: Path, sweep: Any) -> None:
     done = sweep("code", "data", "--trial", 0)
     assert done.exit_code == 0
     assert "np.loadtxt(" in done.stdout
-    assert f"'{with_csv}/data.csv'" in done.stdout
+    assert f'"{with_csv}/data.csv"' in done.stdout
 
 
 def test_data_that_no_line_reads_go_beside_the_script(with_csv: Path, sweep: Any) -> None:
