@@ -13,7 +13,18 @@ import typer
 from typer.core import TyperGroup
 
 from studies.errors import BadInput
-from sweep.cli import administer, bench, compare, explain, export, inspect, keras, models, run
+from sweep.cli import (
+    administer,
+    bench,
+    compare,
+    explain,
+    export,
+    guess,
+    inspect,
+    keras,
+    models,
+    run,
+)
 
 REPORT_FAULTS = (
     "This is a fault in sweep. Please report it with the lines above, the command, "
@@ -98,6 +109,7 @@ app.command()(inspect.status)
 app.command()(inspect.show)
 app.command()(compare.compare)
 app.command()(explain.explain)
+app.command()(guess.guess)
 app.command()(export.report)
 app.command()(export.export)
 app.command()(keras.code)

@@ -206,7 +206,7 @@ def program(shape: Shape) -> Chunk:
                 tf.transpose(tf.gather(truth, rows), [0, 2, 1]),
                 tf.gather(lengths, rows),
             )
-            loss, right, gradients = _step(shape, cell, weights, batch, masks[k % per_epoch])
+            loss, right, gradients = step(shape, cell, weights, batch, masks[k % per_epoch])
             c = {name: coefficients[k, i][:, None, None] for i, name in enumerate(COEFFICIENTS)}
             updated = [_update(c, *each) for each in zip(weights, m, v, gradients, strict=True)]
             after, m, v = ([u[i] for u in updated] for i in range(3))
@@ -279,7 +279,7 @@ def _summed(shape: Shape) -> tuple[str, ...]:
     return names[: names.index(KNOWLEDGE)] if KNOWLEDGE in names else names
 
 
-def _step(
+def step(
     shape: Shape,
     cell: Cell,
     weights: list[Tensor],
