@@ -7,7 +7,8 @@ import pytest
 
 from studies.run import Configuration
 from studies.space import Choice, Range, grid
-from studies.study import Study, read_study, shipped_studies
+from studies.study import BuiltinTask, Study, read_study, shipped_studies
+from studies.tasks import builtin_tasks
 
 NAMES = [name for name, _ in shipped_studies()]
 
@@ -65,3 +66,33 @@ def test_adam_or_sgd_is_a_grid_of_both_around_their_defaults():
         assert all(2.9 < ratio < 3.5 for ratio in ratios)
     assert study.training.settings["layers"] == 3
     assert study.training.settings["units"] == 15
+
+
+def test_every_built_in_task_has_a_study():
+    asked = [read_study(name).task for name in NAMES]
+    assert {task.name for task in asked if isinstance(task, BuiltinTask)} == set(builtin_tasks())
+
+
+def test_most_efficient_is_a_grid_around_the_question_s_model_for_a_front():
+    study = read_study("most-efficient")
+    points = list(grid(study.space))
+    assert study.search.objectives == ("epochs", "flops")
+    assert study.search.trials == len(points)
+    assert {"layers": 3, "units": 15} in points
+    assert {point["layers"] for point in points} == {1, 2, 3, 4}
+    assert {min(p["units"] for p in points), max(p["units"] for p in points)} == {2, 64}
+    (question,) = read_study("hello-lstm").search.enqueue
+    model = read_study("hello-lstm").configuration(question)
+    assert study.configuration({"layers": 3, "units": 15}) == model
+    assert study.load_task().fingerprint == read_study("hello-lstm").load_task().fingerprint
+
+
+def test_how_long_asks_the_question_s_model_over_any_distance():
+    study = read_study("how-long")
+    (question,) = read_study("hello-lstm").search.enqueue
+    model = read_study("hello-lstm").configuration(question)
+    assert study.configuration({"learning_rate": 0.001}) == model
+    for distractors in (3, 10, 30, 100):
+        longer = study.changed({"task.distractors": distractors, "name": f"how-long-{distractors}"})
+        assert longer.load_task().timesteps == distractors + 1
+        assert list(grid(longer.space)) == list(grid(study.space))
