@@ -5,6 +5,7 @@ attribute `sweep` holds our study's uuid and revision. A finished trial of Optun
 a study of another revision is deleted and made anew.
 """
 
+import json
 import re
 import shlex
 import time
@@ -27,8 +28,41 @@ MARK = "sweep"
 the system attribute of each of its trials that is ours."""
 
 
+ARTIFACTS = ("curves.svg", "curves.csv", "script.py")
+"""Files that the dashboard offers of a trial (`sweep.dashboard` makes them when they are read)."""
+
+MOST_WITH_FILES = 1_000
+"""Trials of a study that have such files; the dashboard is unusable with many more of them."""
+
 PAGE = 100
 """Trials in memory at a time while they are added."""
+
+
+def artifacts(study: str, number: int) -> dict[str, str]:
+    """The system attributes by which Optuna knows the files of a trial: what
+    `optuna.artifacts.upload_artifact` would set, were a finished trial not immutable."""
+    if number >= MOST_WITH_FILES:
+        return {}
+    kinds = {"svg": "image/svg+xml", "csv": "text/csv", "py": "text/x-python"}
+    found: dict[str, str] = {}
+    for place, file in enumerate(ARTIFACTS):
+        own = f"{study}-{number:08x}-{place:02x}"
+        meta = {
+            "artifact_id": own,
+            "filename": f"trial-{number}-{file}",
+            "mimetype": kinds[file.rpartition(".")[2]],
+            "encoding": None,
+        }
+        found[f"artifacts:{own}"] = json.dumps(meta)
+    return found
+
+
+def artifact_of(artifact_id: str) -> tuple[str, int, str] | None:
+    """The study's uuid, the trial's number and the file that an id of `artifacts` stands for."""
+    match = re.fullmatch(r"([0-9a-f-]{36})-([0-9a-f]{8})-([0-9a-f]{2})", artifact_id)
+    if match is None or int(match[3], 16) >= len(ARTIFACTS):
+        return None
+    return match[1], int(match[2], 16), ARTIFACTS[int(match[3], 16)]
 
 
 def check_free(db: Database, name: str) -> None:
@@ -78,7 +112,7 @@ def complete(
                     return total - there
                 check()
                 with db.turn:
-                    trial_id = storage.create_new_trial(study_id, _frozen(trial))
+                    trial_id = storage.create_new_trial(study_id, _frozen(stored.uuid, trial))
                 if storage.get_trial_number_from_id(trial_id) != trial.number:
                     # Somebody added one in this moment: the next time it is seen who.
                     return total - there
@@ -225,7 +259,7 @@ def _last_is_ours(storage: "RDBStorage", study_id: int, count: int, total: int) 
     return storage.get_trial_system_attrs(trial_id).get(MARK) == count - 1
 
 
-def _frozen(trial: StoredTrial) -> "FrozenTrial":
+def _frozen(study: str, trial: StoredTrial) -> "FrozenTrial":
     from optuna.distributions import json_to_distribution
     from optuna.trial import FrozenTrial, TrialState
 
@@ -242,7 +276,11 @@ def _frozen(trial: StoredTrial) -> "FrozenTrial":
             name: json_to_distribution(text) for name, text in trial.distributions.items()
         },
         user_attrs=trial.user_attrs,
-        system_attrs={**trial.system_attrs, MARK: trial.number},
+        system_attrs={
+            **trial.system_attrs,
+            **artifacts(study, trial.number),
+            MARK: trial.number,
+        },
         intermediate_values=trial.intermediate,
     )
 

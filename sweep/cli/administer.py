@@ -27,12 +27,15 @@ def dashboard(
     with open_database(storage, create=False) as database:
         optuna_storage = database.optuna_storage()
         _complete_copies(database)
+        _prepare(database)
         from optuna_dashboard import run_server
+
+        from sweep.dashboard import Artifacts
 
         shown = f"[{host}]" if ":" in host else host
         typer.echo(f"The Optuna dashboard of {database.url}: http://{shown}:{port}/", err=True)
         typer.echo("Ctrl-C ends it.", err=True)
-        run_server(optuna_storage, host=host, port=port)
+        run_server(optuna_storage, host=host, port=port, artifact_store=Artifacts(database))
 
 
 def _complete_copies(database: "Database") -> None:
@@ -49,6 +52,23 @@ def _complete_copies(database: "Database") -> None:
             if missing:
                 typer.echo(f"Copying {missing:,} trials of {line.name} to Optuna …", err=True)
                 complete_mirror(database, stored, lease=held)
+
+
+def _prepare(database: "Database") -> None:
+    """Brings the notes and figures in the dashboard up to date, and says what it leaves out."""
+    from storage.database import StorageFailure
+    from sweep.dashboard import prepare
+
+    try:
+        for study in prepare(database):
+            if study.figures:
+                typer.echo(
+                    f"Note and {len(study.figures)} figures of {study.name} are new.", err=True
+                )
+            if study.left_out:
+                typer.echo(f"{study.left_out}", err=True)
+    except StorageFailure as error:
+        typer.echo(f"Notes and figures are left as they are: {error}", err=True)
 
 
 def _check_address(host: str, port: int) -> None:

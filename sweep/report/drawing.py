@@ -11,7 +11,7 @@ Text is escaped by `plain`, since plotly reads some HTML in the text that it dra
 import base64
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,19 @@ def veil(colour: str) -> str:
     """The colour, nearly transparent."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.14)"
+
+
+def swapped(value: Any, others: Mapping[str, str]) -> Any:
+    """A copy of a figure's part in which each text that `others` knows is the other one."""
+    if isinstance(value, str):
+        return others.get(value, value)
+    if isinstance(value, Mapping):
+        items: Mapping[Any, Any] = value
+        return {key: swapped(item, others) for key, item in items.items()}
+    if isinstance(value, list | tuple):
+        sequence: Sequence[Any] = value
+        return [swapped(item, others) for item in sequence]
+    return value
 
 
 def percent(share: float) -> str:

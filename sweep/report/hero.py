@@ -12,12 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweep.report.curves import MOST_LINES, held
+from sweep.report.drawing import PALETTE, PAPER, QUIET
 from sweep.report.rows import Row, number
 from sweep.report.sentences import plural, sentence
 from sweep.report.story import Story
 
 WIDE, NARROW = (1104, 384), (360, 360)
 """Sizes of the picture, in pixels: of a page, and of a phone."""
+
+ALONE = (760, 350)
+"""Size of the picture of a single trial."""
 
 CHARACTER = 7.0
 """Width of a character of the text, in pixels, on average."""
@@ -34,6 +38,25 @@ def hero(story: Story) -> dict[str, str] | None:
         "wide": _Picture(story, rows, *WIDE).svg(finding),
         "narrow": _Picture(story, rows, *NARROW).svg(finding),
     }
+
+
+def trial_picture(story: Story) -> str:
+    """The picture of a story's first row as an SVG file of its own, in the light colours."""
+    rows = list(story.rows[:1])
+    drawn = _Picture(story, rows, *ALONE).svg(hero_finding(rows, story.target, story.budget))
+    colours = ";".join(f"--c{slot}:{light}" for slot, (light, _) in enumerate(PALETTE))
+    style = (
+        f"svg{{{colours};--paper:{PAPER[0]};background:{PAPER[0]};font:13px sans-serif}}"
+        f".band{{fill:#f0f0ec}}.goal{{stroke:{QUIET[0]};stroke-dasharray:2 4}}"
+        f".axis{{stroke:#dedfd9}}.quiet{{fill:{QUIET[0]};font-size:12px}}"
+        ".inside{fill:var(--paper);font-weight:600}.name{font-weight:600}"
+        "polyline{fill:none}.thin{stroke-width:1;opacity:.45}.thick{stroke-width:3}"
+        ".rest{stroke-width:2.5}polyline.c0,line.c0{stroke:var(--c0)}"
+        "text.c0,.fill.c0{fill:var(--c0)}"
+    )
+    width, height = ALONE
+    tag = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+    return drawn.replace("<svg", tag, 1).replace(">", f"><style>{style}</style>", 1)
 
 
 def shown_rows(rows: Sequence[Row]) -> list[Row]:

@@ -5,7 +5,7 @@ what is its own; a text of many figures is a mark that stands for it.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from sweep.report.drawing import Figure
@@ -35,16 +35,3 @@ class Styles:
                 self.list.append(style)
             packed.append([self._known[key], {k: part[k] for k in OWN if k in part}])
         return packed
-
-
-def marked(value: Any, marks: Mapping[str, str]) -> Any:
-    """A copy of a figure's part in which each text that `marks` knows is its mark."""
-    if isinstance(value, str):
-        return marks.get(value, value)
-    if isinstance(value, Mapping):
-        items: Mapping[Any, Any] = value
-        return {key: marked(item, marks) for key, item in items.items()}
-    if isinstance(value, list | tuple):
-        sequence: Sequence[Any] = value
-        return [marked(item, marks) for item in sequence]
-    return value

@@ -29,8 +29,8 @@ from sweep.report import (
     table,
     time_spent,
 )
-from sweep.report.drawing import DASHES, PALETTE, QUIET, colours, hover
-from sweep.report.packing import MARK, marked
+from sweep.report.drawing import DASHES, PALETTE, QUIET, colours, hover, swapped
+from sweep.report.packing import MARK
 from sweep.report.rows import count, number
 from sweep.report.story import Section, Story, tell
 from sweep.results import StudyResult
@@ -108,7 +108,7 @@ def context(result: StudyResult, made: datetime) -> dict[str, Any]:
     marks = {hover(row): f"{MARK}{row.number}" for row in story.rows}
     figures = {
         plot.id: [
-            {"title": v.title, "finding": v.finding, **marked(v.figure, marks)}
+            {"title": v.title, "finding": v.finding, **swapped(v.figure, marks)}
             for v in plot.variants
         ]
         for plot in plots

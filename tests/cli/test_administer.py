@@ -80,7 +80,9 @@ def test_the_dashboard_says_where_it_is_and_serves_the_study(stored: Path) -> No
     try:
         assert process.stderr is not None
         url = f"http://127.0.0.1:{port}/"
-        assert url in process.stderr.readline()
+        said = [process.stderr.readline() for _ in range(3)]
+        assert "figures of small are new" in said[0]
+        assert url in said[2]
         for _ in range(100):
             try:
                 with urllib.request.urlopen(f"{url}api/studies", timeout=5) as answer:

@@ -20,6 +20,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 import storage
+from storage import mirror
 from storage.database import Database, open_database
 from storage.runs import put_runs
 from storage.tables import runs
@@ -173,7 +174,9 @@ class Bench:
             assert tuple(mirrored.values) == trial.values
             assert mirrored.params == trial.params
             assert mirrored.user_attrs == trial.user_attrs
-            assert mirrored.system_attrs == {**trial.system_attrs, "sweep": trial.number}
+            files = mirror.artifacts(stored.uuid, trial.number)
+            own = {**files, "sweep": trial.number}
+            assert mirrored.system_attrs == {**trial.system_attrs, **own}
             assert mirrored.intermediate_values == trial.intermediate
             assert mirrored.datetime_start is not None
             assert mirrored.datetime_start.astimezone(UTC) == trial.started

@@ -1,12 +1,15 @@
 """Optuna's study says what ours says, whatever others do to it."""
 
+import json
 from collections.abc import Callable
+from uuid import UUID
 
 import optuna
 import pytest
 
 from storage.database import Database
 from storage.garbage import delete_study
+from storage.mirror import ARTIFACTS, MOST_WITH_FILES, artifact_of, artifacts
 from storage.trials import (
     complete_mirror,
     find_study,
@@ -17,6 +20,28 @@ from storage.trials import (
     update_document,
 )
 from studies.errors import BadInput
+
+
+class TestTheFilesOfATrial:
+    def test_are_known_by_study_trial_and_file(self) -> None:
+        uuid = str(UUID(int=7))
+        for number in (0, 96, MOST_WITH_FILES - 1):
+            known = artifacts(uuid, number)
+            assert len(known) == len(ARTIFACTS)
+            for (key, text), file in zip(known.items(), ARTIFACTS, strict=True):
+                meta = json.loads(text)
+                assert key == f"artifacts:{meta['artifact_id']}"
+                assert meta["filename"] == f"trial-{number}-{file}"
+                assert artifact_of(meta["artifact_id"]) == (uuid, number, file)
+
+    def test_are_left_out_of_large_studies(self) -> None:
+        assert artifacts(str(UUID(int=7)), MOST_WITH_FILES) == {}
+
+    @pytest.mark.parametrize(
+        "other", ["", "1", f"{UUID(int=7)}-00000000-0f", f"{UUID(int=7)}-0-00", "g" * 48]
+    )
+    def test_another_id_stands_for_none(self, other: str) -> None:
+        assert artifact_of(other) is None
 
 
 class TestTheMirror:
