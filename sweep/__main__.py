@@ -1,7 +1,10 @@
 """The command line: `python -m sweep`, and the console script `sweep`."""
 
 import io
+import os
 import sys
+
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -12,7 +15,16 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A sign that the terminal's encoding does not have is no reason to fail.
             stream.reconfigure(errors="replace")
-    app(prog_name="sweep")
+    try:
+        app(prog_name="sweep")
+    except SystemExit as ending:
+        if ending.code != INTERRUPTED:
+            raise
+        # What was finished is saved. A thread may be compiling still, which nothing can stop, and
+        # to leave in any other way would wait for it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

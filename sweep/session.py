@@ -4,14 +4,17 @@ The engine pulls runs from the session, which pulls trials from the sampler in a
 so that asking goes on while the engine trains. Nothing here knows of the database.
 """
 
+import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
+from types import FrameType
 from typing import Protocol
 
 from studies.run import Configuration, FinishedRun, Run
@@ -28,6 +31,9 @@ SAVE_SECONDS = 0.25
 
 ENOUGH_RUNS = 10
 """Runs after which it can be said how long the others will take."""
+
+INSISTING = 3
+"""Times that Ctrl-C may be pressed before what is finished is saved no more."""
 
 SHOW_SECONDS = 0.1
 """Shortest time between two calls of `on_progress`."""
@@ -105,28 +111,33 @@ class Session:
         self.training: set[str] = set()
         self.unsaved: list[FinishedRun] = []
         self.saved_at = time.monotonic()
-        self.fed = False
 
     def run(self, train: Callable[[], Train]) -> None:
         """Trains all that is missing; `train` gives the engine, once something has to be."""
+        with interruptible_once():
+            try:
+                feed = self._feed()
+                first = next(feed, None)
+                if first is not None:
+                    self._train(train()(chain([first], feed), self.task))
+            finally:
+                self._save()
+                # What is being asked after an interruption is asked for nobody.
+                self.executor.shutdown(wait=False, cancel_futures=True)
+
+    def _train(self, results: Iterator[FinishedRun]) -> None:
         try:
-            feed = self._feed()
-            first = next(feed, None)
-            if first is not None:
-                finished_runs = train()(chain([first], feed), self.task)
-                try:
-                    for finished in finished_runs:
-                        self._take(finished)
-                finally:
-                    # After an interruption the engine would go on until it is forgotten.
-                    if isinstance(finished_runs, Generator):
-                        finished_runs.close()
-        finally:
-            self._save()
-            self.executor.shutdown(cancel_futures=True)
+            for finished in results:
+                self._take(finished)
+        except BaseException as reason:
+            for finished in _left(results, reason):
+                self._accept(finished)
+            raise
 
     def _feed(self) -> Iterator[Run | None]:
-        """The runs to train. Where nothing trains it waits for the sampler, so its first is one."""
+        """The runs to train. Where nothing trains it waits for the sampler, so its first is one;
+        it ends when all are trained, so that the engine comes by, which saves and shows.
+        """
         while True:
             if self.unsaved:
                 self._save()
@@ -137,11 +148,11 @@ class Session:
                 self.watch.training = len(self.training)
                 yield run
             elif self.asking is None and not self.source.left():
-                break
+                if not self.training:
+                    return
+                yield None
             elif not self._extend(wait=not self.training):
                 yield None
-        self.fed = True
-        self._save()
 
     def _extend(self, wait: bool) -> bool:
         """Takes the next generation; False where it cannot be had yet."""
@@ -185,20 +196,24 @@ class Session:
             self._close(trial)
 
     def _take(self, finished: FinishedRun) -> None:
+        self._accept(finished)
+        # The engine asks for more between two batches of finished runs, and then all are saved.
+        if time.monotonic() - self.saved_at >= SAVE_SECONDS:
+            self._save()
+        self.watch.show()
+
+    def _accept(self, finished: FinishedRun) -> None:
         key = finished.run.key(self.task.fingerprint)
+        if key not in self.waiting:
+            return  # an engine that is interrupted may hand a run over twice
         self.unsaved.append(finished)
         self.training.discard(key)
         self.watch.trained += 1
-        self.watch.stage = "training"
         self.watch.training = len(self.training)
         for number in self.waiting.pop(key):
             trial = self.open[number]
             self._note(trial, key, finished)
             self._close(trial)
-        # The engine asks for more between two batches of finished runs, and then all are saved.
-        if self.fed or time.monotonic() - self.saved_at >= SAVE_SECONDS:
-            self._save()
-        self.watch.show()
 
     def _note(self, trial: _Trial, key: str, finished: FinishedRun) -> None:
         trial.runs[key] = finished
@@ -236,6 +251,42 @@ class Session:
                 del self.done[result.number]
             self.kept += len(whole)
         self.saved_at = time.monotonic()
+
+
+def _left(results: Iterator[FinishedRun], reason: BaseException) -> Iterator[FinishedRun]:
+    """What an engine has finished when `reason` stops it."""
+    if isinstance(results, Generator):
+        with suppress(type(reason), StopIteration):
+            yield results.throw(reason)
+            yield from results
+
+
+@contextmanager
+def interruptible_once(say: Callable[[], None] = lambda: None) -> Generator[None]:
+    """Within this Ctrl-C interrupts once, which `say` may tell, and others do not interrupt the
+    saving that follows. Who insists, more than `INSISTING` times, ends the process at once.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    presses = 0
+
+    def pressed(number: int, frame: FrameType | None) -> None:
+        nonlocal presses
+        presses += 1
+        if presses == 1:
+            say()
+            before(number, frame)
+        elif presses > INSISTING:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGINT, pressed)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Again:
@@ -341,11 +392,16 @@ class Engine:
                 self._watch.show()
             from sweep.engine import train
 
-            self._train = train
-        self._watch.enter("compiling")
+            self._train = partial(train, on_training=self._training)
+            self._watch.enter("compiling")
+        else:
+            self._watch.enter("training")
         if self._watch.engine_since is None:
             self._watch.engine_since = time.monotonic()
         return self._train
+
+    def _training(self) -> None:
+        self._watch.stage = "training"
 
 
 def _prepare() -> None:

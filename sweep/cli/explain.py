@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from sweep.cli.options import DEFAULT_STORAGE, Json, Storage, command, writable, writing
-from sweep.cli.stopping import GO_ON, twice_interruptible
+from sweep.cli.stopping import GO_ON, interruptible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -77,7 +77,7 @@ def explain(
 @contextmanager
 def _told_how_to_go_on() -> Generator[None]:
     try:
-        with twice_interruptible():
+        with interruptible():
             yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(GO_ON) from None

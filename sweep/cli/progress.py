@@ -3,6 +3,7 @@
 All of it goes to standard error.
 """
 
+import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -59,14 +60,18 @@ def _live() -> Generator[Callable[["Progress"], None]]:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
+    # A descriptor of its own: the engine turns that of standard error away while it is loaded.
+    terminal = os.fdopen(
+        os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="replace"
+    )
     bar = Bar(
         BarColumn(bar_width=10),
         TextColumn("{task.description}", markup=False),
-        console=console(sys.stderr),
+        console=console(terminal),
         transient=True,
         refresh_per_second=5,
     )
-    with bar:
+    with terminal, bar:
         task = bar.add_task("starting", total=None)
 
         def show(progress: "Progress") -> None:

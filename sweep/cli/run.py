@@ -18,7 +18,7 @@ from sweep.cli.options import (
     writable,
     writing,
 )
-from sweep.cli.stopping import GO_ON, twice_interruptible
+from sweep.cli.stopping import GO_ON, interruptible
 
 if TYPE_CHECKING:
     from studies.study import Study
@@ -158,7 +158,7 @@ def _search(
     from sweep.search import run_study
 
     try:
-        with live as page, shown_progress() as show, twice_interruptible():
+        with live as page, shown_progress() as show, interruptible():
 
             def show_all(progress: "Progress") -> None:
                 show(progress)

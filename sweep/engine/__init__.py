@@ -3,16 +3,17 @@
 `train` takes runs from an iterable and yields finished runs, in the order in which they finish. It
 knows nothing of searches, databases or screens. The rooms, in the order in which a run passes them:
 
-- `slots` decides which run sits in which slot of which population, on which thread;
+- `slots` decides which run trains in which population, and which of these has a thread;
+- `population` seats runs in slots and trains them, a chunk of epochs at a time;
 - `initializers` draws the weights that Keras would draw for the run's seed;
 - `optimizers` turns a run's optimizer and learning rate into numbers, a row for each update;
-- `program` is the compiled chunk of epochs that trains all slots of a population;
+- `program` is the chunk of epochs that trains all slots of a population, and `compiled` keeps it;
 - `stack`, `cells` and `losses` are what it computes, forwards and backwards, along `sequences`;
 - `hidden` is what it measures beside them, where hidden progress is recorded;
 - `runtime` sets TensorFlow up: quiet, with a cache of compiled programs, a thread per core.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from studies.run import FinishedRun, Run
 from studies.tasks import Task
@@ -33,21 +34,33 @@ def train(
     memory: int = MEMORY,
     threads: int | None = None,
     hidden_progress: bool = False,
+    on_training: Callable[[], None] | None = None,
 ) -> Iterator[FinishedRun]:
     """Train runs on a task and yield each when it ends.
 
     `runs` is taken from as slots become free, in the caller's thread; an item None means that
-    there is nothing to train just now: it is asked again after the next finished run was taken.
+    there is nothing to train just now: it is asked again after the next finished run was taken, or
+    after a moment. `on_training` is called once, in another thread, when the first program has
+    compiled and trains.
     Every finished run has the series loss and accuracy, as `keras.Model.fit` reports them: means
     over the epoch's records, each batch measured before its update; with `hidden_progress` also
     those of `sweep.engine.hidden`, which takes longer. A run's curve depends on the
     run and the task alone, to the bit: not on the runs beside it, their order, or `threads` (by
     default one per core). Raises RuntimeError when `runs` says None while nothing is in training.
+
+    What goes wrong, here, in `runs`, or with whom the runs are for, who then throws it into this
+    generator, stops the training and is raised after what is finished was yielded; a run may then
+    come twice.
     """
     from sweep.engine.slots import Scheduler
 
     with Scheduler(
-        task, chunk=chunk, memory=memory, threads=threads, hidden_progress=hidden_progress
+        task,
+        chunk=chunk,
+        memory=memory,
+        threads=threads,
+        hidden_progress=hidden_progress,
+        on_training=on_training,
     ) as scheduler:
         yield from scheduler.train(iter(runs))
 

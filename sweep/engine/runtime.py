@@ -7,7 +7,7 @@ first import.
 import hashlib
 import os
 import platform
-import sys
+import re
 import threading
 from contextlib import contextmanager, suppress
 from importlib import metadata
@@ -15,6 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+
+_LOGGED = re.compile(
+    rb"^WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR\n"
+    rb"|^[IWE]\d{4} \d\d:\d\d:\d+\.\d+ +\d+ [^\n]*\n",
+    re.MULTILINE,
+)
+"""Lines of the log of TensorFlow's libraries, as absl writes them; not those of fatal errors."""
 
 _lock = threading.Lock()
 _tensorflow: Any = None
@@ -95,28 +102,33 @@ def _writable(directory: Path) -> bool:
 
 @contextmanager
 def _quiet():
-    """Keep what TensorFlow's libraries print while they load from the terminal.
+    """Keep what TensorFlow's libraries log while they load from the terminal, and nothing else.
 
-    Those lines come from C++ before its log level can be set, so the file descriptor itself is
-    turned away; Python's own `sys.stderr` moves to a copy of it and goes on writing.
+    They log from C++ before its log level can be set. So the file descriptor of standard error
+    leads, for as long as they load, to a thread that passes on what is not theirs.
     """
     try:
-        keep = os.dup(2)
+        terminal = os.dup(2)
     except OSError:
         yield
         return
-    try:
-        own = sys.stderr.fileno() == 2
-    except (AttributeError, OSError, ValueError):
-        own = False
-    if own:
-        sys.stderr.flush()
-        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 2)
-    os.close(silence)
+    outlet, inlet = os.pipe()
+    os.dup2(inlet, 2)
+    os.close(inlet)
+    sieve = threading.Thread(target=_sieve, args=(outlet, terminal), daemon=True)
+    sieve.start()
     try:
         yield
     finally:
-        os.dup2(keep, 2)
-        os.close(keep)
+        os.dup2(terminal, 2)
+        # A process that was started meanwhile may hold the inlet, and goes on being heard.
+        sieve.join(1.0)
+
+
+def _sieve(outlet: int, terminal: int) -> None:
+    with os.fdopen(terminal, "wb", buffering=0) as through, suppress(OSError):
+        while written := os.read(outlet, 1 << 16):
+            rest = _LOGGED.sub(b"", written)
+            while rest:
+                rest = rest[through.write(rest) or 0 :]
+    os.close(outlet)

@@ -4,7 +4,6 @@ import ctypes
 import errno
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -213,25 +212,6 @@ def test_a_real_run_from_the_command_to_the_report(empty: Path) -> None:
     assert (empty / document["report"]).stat().st_size > 10_000
     for line in done.stderr.splitlines():
         assert line.startswith("["), f"not a line of progress: {line}"
-
-
-def test_the_first_ctrl_c_stops_in_order_and_the_second_at_once() -> None:
-    from sweep.cli.stopping import twice_interruptible
-
-    before = signal.getsignal(signal.SIGINT)
-    handlers: list[object] = []
-
-    def interrupted() -> None:
-        with twice_interruptible():
-            try:
-                signal.raise_signal(signal.SIGINT)
-            finally:
-                handlers.append(signal.getsignal(signal.SIGINT))
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert handlers == [signal.SIG_DFL]
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_report_that_cannot_be_written_keeps_the_answer(

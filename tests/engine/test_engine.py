@@ -6,7 +6,9 @@ import pytest
 from studies.run import Configuration, FinishedRun, Run
 from studies.tasks import Task
 from sweep.engine import program as programs
-from sweep.engine import sequences, slots, train
+from sweep.engine import sequences, train
+from sweep.engine.compiled import compiled
+from sweep.engine.population import Population
 
 
 def first_value(records: int = 60, timesteps: int = 3, features: int = 1) -> Task:
@@ -67,7 +69,7 @@ def test_units_that_pad_a_narrow_model_stay_exactly_zero(task, cell, optimizer):
     run = a_run(cell=cell, optimizer=optimizer, epochs=100, momentum=0.5, weight_decay=0.1)
     shape = programs.shape_of(run.configuration, task, chunk=5, memory=2**28)
     assert shape.width == 16
-    population = slots.Population(shape, task, programs.data_of(task))
+    population = Population(shape, task, programs.data_of(task))
     population.advance([run])
     kernel, recurrent, bias = (w.numpy()[0] for w in population._state[0][:3])
     per_gate = [w.reshape(-1, 16, w.shape[1]) for w in (kernel, recurrent, bias)]
@@ -87,9 +89,9 @@ def test_a_loop_over_steps_computes_what_unrolled_steps_do(cell, monkeypatch):
     run = a_run(cell=cell, epochs=6)
     unrolled = trained([run], task)[run]
     monkeypatch.setattr(sequences, "UNROLLED", 2)
-    programs.program.cache_clear()
+    compiled.cache_clear()
     looped = trained([run], task)[run]
-    programs.program.cache_clear()
+    compiled.cache_clear()
     np.testing.assert_allclose(looped.curve("loss"), unrolled.curve("loss"), rtol=2e-6)
 
 

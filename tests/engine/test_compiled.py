@@ -1,0 +1,111 @@
+"""A program is traced once and compiled once, whichever process comes to it, and when."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from studies.run import Run
+from studies.tasks import Task
+from sweep.engine import compiled as kept
+from sweep.engine import train
+from sweep.engine.program import program, shape_of
+
+TRAIN = """
+import sys
+from studies.run import Configuration, Run
+from studies.tasks import make_task
+from sweep.engine import train
+from sweep.engine.runtime import prepare
+
+tf = prepare()
+for _ in range(int(sys.argv[1])):
+    tf.function(lambda x: x + 1.0)(tf.constant(1.0))
+task = make_task("first-value", {"records": 8})
+runs = [Run(Configuration(cell="rnn", units=1, layers=n), 0, 3, 2.0) for n in eval(sys.argv[2])]
+for run, finished in sorted((f.run.configuration.layers, f) for f in train(runs, task)):
+    print(finished.curves.tobytes().hex())
+"""
+
+
+def in_a_process(cache: Path, traced_before: int, layers: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN, str(traced_before), layers],
+        env={
+            **os.environ,
+            "SWEEP_CACHE": str(cache),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_another_process_finds_every_program_whatever_it_has_traced_before(
+    tmp_path: Path,
+) -> None:
+    first = in_a_process(tmp_path, 0, "[1, 2]")
+    files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    assert len([file for file in files if file.suffix == ".graph"]) == 2
+    assert len([file for file in files if file.suffix == ".pb"]) == 2
+    second = in_a_process(tmp_path, 3, "[2, 1]")
+    assert {file: file.stat().st_mtime_ns for file in files} == files
+    assert {file for file in tmp_path.rglob("*") if file.is_file()} == set(files)
+    assert second == first
+
+
+def test_the_kept_program_is_the_traced_one(task: Task, a_run: Callable[..., Run]) -> None:
+    shape = shape_of(a_run().configuration, task, chunk=2, memory=2**28)
+    random = np.random.default_rng(0)
+    arguments = [
+        [random.normal(size=spec.shape).astype(spec.dtype.as_numpy_dtype) for spec in specs]
+        if isinstance(specs, list)
+        else random.integers(0, 2, specs.shape).astype(specs.dtype.as_numpy_dtype)
+        for specs in program(shape).input_signature
+    ]
+    tf = kept.prepare()
+    tensors = tf.nest.map_structure(tf.constant, arguments)
+    for one, other in zip(
+        tf.nest.flatten(kept.compiled(shape)(*tensors)),
+        tf.nest.flatten(program(shape)(*tensors)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("content", [b"", b"no graph at all", b"\x0a\x02\x08"])
+def test_a_broken_file_is_written_anew(
+    tmp_path: Path,
+    task: Task,
+    a_run: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes,
+) -> None:
+    monkeypatch.setattr(kept, "cache_directory", lambda: tmp_path)
+    run = a_run(cell="rnn", epochs=2)
+    shape = shape_of(run.configuration, task, chunk=5, memory=2**28)
+    file = tmp_path / f"sweep-{kept._digest(shape)}.graph"
+    file.write_bytes(content)
+    kept.compiled.cache_clear()
+    (finished,) = train([run], task)
+    assert finished.epochs == 2
+    assert len(file.read_bytes()) > 1000
+    kept.compiled.cache_clear()
+
+
+def test_without_a_place_to_write_programs_are_traced(
+    tmp_path: Path, task: Task, a_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "cache_directory", lambda: tmp_path / "nowhere")
+    kept.compiled.cache_clear()
+    (finished,) = train([a_run(cell="rnn", epochs=2)], task)
+    assert finished.epochs == 2
+    assert not list(tmp_path.iterdir())
+    kept.compiled.cache_clear()
