@@ -41,11 +41,11 @@ replicates = 4
 """240 runs that learn nothing in their 60 epochs: seconds of training on any machine."""
 
 
-def study(trials: int = 10, epochs: int = 3) -> Study:
+def study(trials: int = 10, epochs: int = 3, rate: float = 1e-3) -> Study:
     document = {
         "task": {"name": "first-value", "records": 40},
         "search": {"sampler": "random", "trials": trials},
-        "space": {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}},
+        "space": {"learning_rate": {"low": rate / 2, "high": rate, "log": True}},
         "training": {"units": 4, "epochs": epochs, "replicates": 3},
     }
     return Study.from_document(document, "tried")
@@ -161,7 +161,7 @@ def test_an_interruption_is_told_before_it_interrupts() -> None:
 
 def test_progress_says_training_as_soon_as_the_first_program_trains(url: str) -> None:
     seen: list[Progress] = []
-    run_study(study(trials=2, epochs=1500), url, on_progress=seen.append)
+    run_study(study(trials=2, epochs=2000, rate=1e-9), url, on_progress=seen.append)
     stages = [progress.stage for progress in seen]
     assert stages.index("compiling") < stages.index("training")
     assert seen[stages.index("training")].runs_done == 0

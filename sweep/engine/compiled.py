@@ -28,7 +28,8 @@ def compiled(shape: Shape) -> Chunk:
     A file that is missing is written, and one that cannot be read or written is done without.
     """
     tf = prepare()
-    specs = program(shape).input_signature
+    traceable: Any = program(shape)
+    specs = traceable.input_signature
     file = cache_directory() / f"sweep-{_digest(shape)}.graph"
     graph = _read(file)
     if graph is None:
@@ -73,6 +74,8 @@ def _traced(shape: Shape, specs: Any) -> Any:
     names = {f.signature.name: f"{name}_{i}" for i, f in enumerate(functions)}
     for function in functions:
         function.signature.name = names[function.signature.name]
+        # TensorFlow's optimiser would name it anew after who calls it.
+        function.attr["_nospecialize"].b = True
     for nodes in [graph.node, *(function.node_def for function in functions)]:
         for node in nodes:
             for value in node.attr.values():

@@ -176,7 +176,7 @@ def program(shape: Shape) -> Chunk:
     updates = shape.chunk * per_epoch
     mask = np.ones((per_epoch, shape.batch), np.float32)
     mask[-1, shape.records - (per_epoch - 1) * shape.batch :] = 0.0
-    by_batch = len(_summed(shape))
+    by_batch, by_epoch = len(_summed(shape)), KNOWLEDGE in shape.series
 
     def chunk(
         weights: list[Tensor],
@@ -197,10 +197,11 @@ def program(shape: Shape) -> Chunk:
         weights = [started(f, w) for f, w in zip(fresh_weights, weights, strict=True)]
         m = [started(tf.zeros_like(a), a) for a in m]
         v = [started(tf.zeros_like(a) + fresh_v[:, None, None], a) for a in v]
-        masks = tf.constant(mask)
 
-        def one_batch(k: Tensor, weights: Any, m: Any, v: Any, sums: Tensor) -> Any:
-            rows = order[k]
+        def one_batch(k: Tensor, weights: Any, m: Any, v: Any) -> Any:
+            # What is constant is made within the loop: of several that come from without,
+            # TensorFlow makes another program in every process, which `compiled` then misses.
+            masks, rows = tf.constant(mask), order[k]
             batch = (
                 tf.transpose(tf.gather(x, rows), [0, 2, 1]),
                 tf.transpose(tf.gather(truth, rows), [0, 2, 1]),
@@ -213,27 +214,38 @@ def program(shape: Shape) -> Chunk:
             measured = [loss, right]
             if shape.hidden_progress:
                 measured += hidden.movement(weights, after, gradients, c["step_size"][:, 0, 0])
-            return k + 1, after, m, v, sums + tf.stack(measured, axis=1)
+            return after, m, v, tf.stack(measured, axis=1)
+
+        def any_batch(k: Tensor, weights: Any, m: Any, v: Any, sums: Tensor) -> Any:
+            weights, m, v, measured = one_batch(k, weights, m, v)
+            sums = tf.tensor_scatter_nd_add(sums, [[k // per_epoch]], measured[None])
+            return k + 1, weights, m, v, sums
 
         def one_epoch(epoch: Tensor, weights: Any, m: Any, v: Any, sums: Tensor) -> Any:
             first = epoch * per_epoch
+
+            def its_batch(k: Tensor, weights: Any, m: Any, v: Any, sums: Tensor) -> Any:
+                weights, m, v, measured = one_batch(k, weights, m, v)
+                return k + 1, weights, m, v, sums + measured
+
             _, weights, m, v, measured = tf.while_loop(
                 lambda k, *_: k < first + per_epoch,
-                one_batch,
+                its_batch,
                 (first, weights, m, v, tf.zeros([slots, by_batch])),
                 maximum_iterations=per_epoch,
             )
-            if KNOWLEDGE in shape.series:
-                known = _knowledge(shape, cell, weights, (x, truth, lengths))
-                measured = tf.concat([measured, tf.stack(known, axis=1)], axis=1)
+            known = _knowledge(shape, cell, weights, (x, truth, lengths))
+            measured = tf.concat([measured, tf.stack(known, axis=1)], axis=1)
             sums = tf.tensor_scatter_nd_update(sums, [[epoch]], measured[None])
             return epoch + 1, weights, m, v, sums
 
+        # A loop in a loop takes a third longer to compile: only where an epoch's end needs it.
+        body, times = (one_epoch, shape.chunk) if by_epoch else (any_batch, updates)
         _, weights, m, v, sums = tf.while_loop(
-            lambda epoch, *_: epoch < shape.chunk,
-            one_epoch,
+            lambda done, *_: done < times,
+            body,
             (0, weights, m, v, tf.zeros([shape.chunk, slots, len(shape.series)])),
-            maximum_iterations=shape.chunk,
+            maximum_iterations=times,
         )
         return weights, m, v, sums
 

@@ -96,13 +96,12 @@ def _layer_backward(
     kernel, recurrent, bias = weights
     kernel_t = tf.transpose(kernel, [0, 2, 1])
     recurrent_t = tf.transpose(recurrent, [0, 2, 1])
-    nothing = (_nothing(weights, inputs[0]),) * cell.states
 
     def step(carry: Any, item: Any) -> Any:
         d_state, (d_kernel, d_recurrent, d_bias) = carry
         x, (state, saved), d_output, *goes_on = item
         d_state = (d_state[0] + d_output, *d_state[1:])
-        d_live = _where(goes_on, d_state, nothing)
+        d_live = _where(goes_on, d_state, tuple(tf.zeros_like(d) for d in d_state))
         from_x, from_h, d_before = cell.backward(weights, x, state, saved, d_live)
         d_h = recurrent_t @ from_h
         if d_before[0] is not None:
@@ -120,6 +119,7 @@ def _layer_backward(
         d_x = kernel_t @ from_x if to_inputs else from_x[:, :1, :1]
         return (d_before, (d_kernel, d_recurrent, d_bias)), d_x
 
+    nothing = (_nothing(weights, inputs[0]),) * cell.states
     start = (nothing, tuple(tf.zeros_like(w) for w in weights))
     items = sequences.zipped(length, inputs, kept, d_outputs, *live)
     (_, gradients), d_inputs = sequences.scan(step, start, items, length, backwards=True)

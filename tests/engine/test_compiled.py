@@ -17,24 +17,30 @@ from sweep.engine.program import program, shape_of
 
 TRAIN = """
 import sys
+import numpy as np
 from studies.run import Configuration, Run
-from studies.tasks import make_task
+from studies.tasks import Task
 from sweep.engine import train
 from sweep.engine.runtime import prepare
 
 tf = prepare()
 for _ in range(int(sys.argv[1])):
     tf.function(lambda x: x + 1.0)(tf.constant(1.0))
-task = make_task("first-value", {"records": 8})
-runs = [Run(Configuration(cell="rnn", units=1, layers=n), 0, 3, 2.0) for n in eval(sys.argv[2])]
-for run, finished in sorted((f.run.configuration.layers, f) for f in train(runs, task)):
-    print(finished.curves.tobytes().hex())
+y = np.arange(8) % 2
+for steps in sys.argv[2:]:
+    lengths = np.arange(1, 9, dtype=np.int32)
+    within = np.arange(int(steps)) < lengths[:, None]
+    x = (within * (1.0 + y[:, None])).astype(np.float32)
+    task = Task("first", x[:, :, None], y.astype(np.int32), ("0", "1"), lengths=lengths)
+    run = Run(Configuration(cell="rnn", units=1), 0, 3, 2.0)
+    for finished in train([run], task, hidden_progress=True):
+        print(steps, finished.curves.tobytes().hex())
 """
 
 
-def in_a_process(cache: Path, traced_before: int, layers: str) -> list[str]:
+def in_a_process(cache: Path, traced_before: int, *steps: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN, str(traced_before), layers],
+        [sys.executable, "-c", TRAIN, str(traced_before), *steps],
         env={
             **os.environ,
             "SWEEP_CACHE": str(cache),
@@ -45,17 +51,17 @@ def in_a_process(cache: Path, traced_before: int, layers: str) -> list[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    return sorted(done.stdout.splitlines())
 
 
 def test_another_process_finds_every_program_whatever_it_has_traced_before(
     tmp_path: Path,
 ) -> None:
-    first = in_a_process(tmp_path, 0, "[1, 2]")
+    first = in_a_process(tmp_path, 0, "8", "9")
     files = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
     assert len([file for file in files if file.suffix == ".graph"]) == 2
     assert len([file for file in files if file.suffix == ".pb"]) == 2
-    second = in_a_process(tmp_path, 3, "[2, 1]")
+    second = in_a_process(tmp_path, 3, "9", "8")
     assert {file: file.stat().st_mtime_ns for file in files} == files
     assert {file for file in tmp_path.rglob("*") if file.is_file()} == set(files)
     assert second == first
