@@ -8,7 +8,7 @@ GO_ON = "interrupted; the finished runs are kept, and the same command goes on f
 
 
 def interruptible() -> AbstractContextManager[None]:
-    """Within this Ctrl-C stops in good order, says so, and is not heard again until all is saved."""
+    """Within this Ctrl-C stops in good order, and is not heard again until all is saved."""
     from sweep.session import interruptible_once
 
     return interruptible_once(_say_so)
