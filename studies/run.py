@@ -37,7 +37,9 @@ Initializer = Literal[
     "zeros",
 ]
 BiasCorrection = Literal["on", "off", "frozen", "flat", "shifted"]
-Ending = Literal["solved", "censored", "diverged"]
+Ending = Literal["solved", "censored", "diverged", "failed"]
+"""How a run ends. Only an own model's fails: its function or its training raised an error, took
+longer than it may, or took its process down."""
 
 DEFAULT_LEARNING_RATE: dict[str, float] = {
     "adam": 0.001,
@@ -157,7 +159,9 @@ class Configuration(BaseModel):
 class Run:
     """One training of a configuration from one seed.
 
-    `epochs` is the budget, `target` the training accuracy in (0, 1] that counts as solved.
+    `epochs` is the budget, `target` the training accuracy in (0, 1] that counts as solved. The
+    configuration may be an `OwnModel` (`studies.own`) too, whose goal says what counts as solved;
+    `target` is then that goal's value.
     """
 
     configuration: Configuration
@@ -189,13 +193,16 @@ class FinishedRun:
     """What a run found out.
 
     `curves` is float32 [epochs trained, len(series)], row 0 being epoch 1; its last row is the
-    epoch that solved the task, the epoch whose loss was not finite, or the last of the budget.
+    epoch that solved the task, the epoch whose loss was not finite, or the last of the budget. A
+    run that failed has a last row that is all NaN, and `error` says why; the storage keeps that
+    with the trial.
     """
 
     run: Run
     ended: Ending
     curves: np.ndarray
     series: tuple[str, ...] = ("loss", "accuracy")
+    error: str | None = None
 
     @property
     def epochs(self) -> int:

@@ -14,6 +14,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from studies.errors import BadInput
+from studies.own import is_argument, is_value
 from studies.problems import allowed, shown, unknown, wrong
 from studies.run import Configuration
 
@@ -51,8 +52,17 @@ Dimension = Range | Choice
 Space = Mapping[str, Dimension]
 
 
-def setting(key: str, value: Any) -> Any:
+def is_setting(key: str, *, own: bool = False) -> bool:
+    """Whether a configuration has this setting; one of an own model has any argument."""
+    return is_argument(key) if own else key in Configuration.model_fields
+
+
+def setting(key: str, value: Any, *, own: bool = False) -> Any:
     """A value as a configuration holds it under `key`; raises ValueError saying what is allowed."""
+    if own and key != "batch_size":
+        if not is_value(value):
+            raise ValueError("text, a finite number, true or false")
+        return value
     try:
         configuration = Configuration.model_validate({"units": 1, key: value}, strict=True)
     except ValidationError:
@@ -60,22 +70,27 @@ def setting(key: str, value: Any) -> Any:
     return getattr(configuration, key)
 
 
-def parse_space(table: object, problems: list[str], elsewhere: Mapping[str, str]) -> dict[str, Any]:
+def parse_space(
+    table: object, problems: list[str], elsewhere: Mapping[str, str], *, own: bool = False
+) -> dict[str, Any]:
     """The [space] table of a study file as dimensions by name, in its order.
 
     Appends a line to `problems` for each error and leaves out the dimensions that have one.
-    `elsewhere` says of keys that are no setting of a configuration where they belong.
+    `elsewhere` says of keys that are no setting of a configuration where they belong. With `own`
+    they are arguments of an own model's function.
     """
     if not isinstance(table, Mapping):
         problems.append(wrong("space", table, "a table of ranges and choices"))
         return {}
     space: dict[str, Dimension] = {}
     for key, value in cast(Mapping[str, Any], table).items():
-        if key in Configuration.model_fields:
+        if is_setting(key, own=own):
             before = len(problems)
-            dimension = _dimension(key, value, problems)
+            dimension = _dimension(key, value, problems, own)
             if dimension is not None and len(problems) == before:
                 space[key] = dimension
+        elif own:
+            problems.append(f"space.{key}: {key} cannot be searched: it is no argument's name")
         elif elsewhere.get(key) == "training":
             problems.append(f"space.{key}: {key} is not searched; fix it in [training]")
         else:
@@ -87,16 +102,16 @@ def parse_space(table: object, problems: list[str], elsewhere: Mapping[str, str]
     return space
 
 
-def space_problems(space: Space) -> list[str]:
+def space_problems(space: Space, *, own: bool = False) -> list[str]:
     """A line for each error in a space: values out of bounds, conditions that cannot hold."""
     problems: list[str] = []
     for key, dimension in space.items():
-        if key not in Configuration.model_fields:
+        if not is_setting(key, own=own):
             problems.append(unknown("space", key, Configuration.model_fields))
         elif isinstance(dimension, Range):
-            problems.extend(_range_problems(key, dimension))
+            problems.extend(_range_problems(key, dimension, own))
         else:
-            problems.extend(_choice_problems(key, dimension))
+            problems.extend(_choice_problems(key, dimension, own))
     return problems or _condition_problems(space, set())
 
 
@@ -107,6 +122,8 @@ def contains(dimension: Dimension, value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     if not dimension.low <= value <= dimension.high:
+        return False
+    if _is_whole(dimension) and not isinstance(value, int):
         return False
     return dimension.step is None or _is_multiple(value - dimension.low, dimension.step)
 
@@ -153,7 +170,7 @@ def grid_problems(space: Space) -> list[str]:
         f"space.{key}: a grid needs single values, and this range has none: "
         f"give it a step, or a list of choices such as [{dimension.low}, {dimension.high}]"
         for key, dimension in space.items()
-        if isinstance(dimension, Range) and dimension.step is None and _kind(key) is float
+        if isinstance(dimension, Range) and dimension.step is None and not _is_whole(dimension)
     ]
 
 
@@ -185,7 +202,7 @@ def _points(
         yield from _points(rest, {**point, key: value})
 
 
-def _dimension(key: str, value: Any, problems: list[str]) -> Dimension | None:
+def _dimension(key: str, value: Any, problems: list[str], own: bool) -> Dimension | None:
     dotted = f"space.{key}"
     if isinstance(value, list | tuple):
         value = {"choices": list(cast(list[Any], value))}
@@ -209,12 +226,12 @@ def _dimension(key: str, value: Any, problems: list[str]) -> Dimension | None:
             problems.append(wrong(f"{dotted}.choices", table["choices"], "a list"))
             return None
         dimension: Dimension = Choice(tuple(table["choices"]), when)
-        found = _choice_problems(key, dimension)
+        found = _choice_problems(key, dimension, own)
     else:
         dimension = Range(**table, when=when)
-        found = _range_problems(key, dimension)
+        found = _range_problems(key, dimension, own)
     problems.extend(found)
-    return None if found else _canonical(key, dimension)
+    return None if found else _canonical(key, dimension, own)
 
 
 def _when(dotted: str, value: object, problems: list[str]) -> dict[str, tuple[Any, ...]] | None:
@@ -227,34 +244,34 @@ def _when(dotted: str, value: object, problems: list[str]) -> dict[str, tuple[An
     }
 
 
-def _canonical(key: str, dimension: Dimension) -> Dimension:
+def _canonical(key: str, dimension: Dimension, own: bool) -> Dimension:
     """Every value of the type that the setting has; conditions on unknown keys as they came."""
     when = {
-        parent: tuple(_setting_or(parent, value) for value in due)
+        parent: tuple(_setting_or(parent, value, own) for value in due)
         for parent, due in dimension.when.items()
     }
     if isinstance(dimension, Choice):
-        return Choice(tuple(setting(key, value) for value in dimension.choices), when)
-    kind = _kind(key)
+        return Choice(tuple(setting(key, value, own=own) for value in dimension.choices), when)
+    kind = _kind(key, dimension, own)
     step = None if dimension.step is None else kind(dimension.step)
     return Range(kind(dimension.low), kind(dimension.high), dimension.log, step, when)
 
 
-def _setting_or(key: str, value: Any) -> Any:
+def _setting_or(key: str, value: Any, own: bool) -> Any:
     try:
-        return setting(key, value) if key in Configuration.model_fields else value
+        return setting(key, value, own=own) if is_setting(key, own=own) else value
     except ValueError:
         return value
 
 
-def _choice_problems(key: str, choice: Choice) -> list[str]:
+def _choice_problems(key: str, choice: Choice, own: bool) -> list[str]:
     if not choice.choices:
         return [f"space.{key} = []: must be a list of at least one choice"]
     problems: list[str] = []
     seen: list[Any] = []
     for value in choice.choices:
         try:
-            held = setting(key, value)
+            held = setting(key, value, own=own)
         except ValueError as due:
             problems.append(f"space.{key}: the choice {shown(value)} must be {due}")
             continue
@@ -264,16 +281,19 @@ def _choice_problems(key: str, choice: Choice) -> list[str]:
     return problems
 
 
-def _range_problems(key: str, range_: Range) -> list[str]:
-    kind = _kind(key)
+def _range_problems(key: str, range_: Range, own: bool) -> list[str]:
+    kind = _kind(key, range_, own)
     dotted = f"space.{key}"
     if kind not in (int, float):
         due = allowed(Configuration.model_fields[key])
         return [f"{dotted}: {key} is no number; give it a list of choices, each {due}"]
     problems: list[str] = []
     for name, value in (("low", range_.low), ("high", range_.high)):
+        if isinstance(value, str | bool) and own:
+            problems.append(wrong(f"{dotted}.{name}", value, "a number"))
+            continue
         try:
-            setting(key, value)
+            setting(key, value, own=own)
         except ValueError as due:
             problems.append(wrong(f"{dotted}.{name}", value, str(due)))
     if type(range_.log) is not bool:
@@ -313,7 +333,7 @@ def _condition_problems(space: Space, broken: set[Any]) -> list[str]:
                 searched = f"searched are {', '.join(others)}" if others else "no other is"
                 problems.append(f"{dotted}: a condition names another searched key; {searched}")
                 continue
-            if isinstance(space[parent], Range) and _kind(parent) is float:
+            if isinstance(parent_ := space[parent], Range) and not _is_whole(parent_):
                 problems.append(f"{dotted}: a condition needs single values; {parent} is a range")
                 continue
             if not due:
@@ -329,8 +349,16 @@ def _condition_problems(space: Space, broken: set[Any]) -> list[str]:
     return problems
 
 
-def _kind(key: str) -> Any:
-    return Configuration.model_fields[key].annotation
+def _kind(key: str, dimension: Dimension, own: bool) -> Any:
+    """The type of a searched setting; of an own model's argument that of the range's ends."""
+    if key in Configuration.model_fields and not (own and key != "batch_size"):
+        return Configuration.model_fields[key].annotation
+    return int if isinstance(dimension, Range) and _is_whole(dimension) else float
+
+
+def _is_whole(range_: Range) -> bool:
+    """Whether the values of a range are whole numbers."""
+    return isinstance(range_.low, int) and isinstance(range_.high, int)
 
 
 def _is_step(value: object, *, whole: bool) -> bool:

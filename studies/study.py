@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, model_validator
 
 from studies.errors import BadInput
+from studies.own import OwnModel, short_name
 from studies.problems import nearest, shown, unknown, wrong
 from studies.run import Configuration
 from studies.space import Choice, Range, parse_space, space_problems
@@ -70,8 +71,9 @@ class Study(BaseModel):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        problems = name_problems(self.name) or space_problems(self.space)
-        problems = problems or key_conflicts(self.training.settings, self.space)
+        own = self.training.model is not None
+        problems = name_problems(self.name) or space_problems(self.space, own=own)
+        problems = problems or key_conflicts(self.training.settings, self.space, own=own)
         problems = problems or conflicts(self.search, self.space, self.training)
         if problems:
             raise ValueError("; ".join(problems))
@@ -80,10 +82,16 @@ class Study(BaseModel):
     def configuration(self, params: Mapping[str, Any]) -> Configuration:
         """The configuration of a trial: `params` for what is searched, the rest as fixed.
 
+        It is an `OwnModel` (`studies.own`) where the study has an own model.
         A searched setting that `params` lacks, since its condition does not hold, has its default.
         Raises BadInput for values that no configuration has.
         """
+        own = self.training
         try:
+            if own.model is not None:
+                names = {"function": short_name(own.model), "code": own.code, "goal": own.goal}
+                model = OwnModel.model_validate({**own.settings, **params, **names})
+                return cast(Configuration, model)
             return Configuration.model_validate({**self.training.settings, **params})
         except ValidationError as error:
             said = "; ".join(
@@ -281,10 +289,11 @@ def _study(document: object, name: Any, *, origin: str, directory: Path) -> Stud
         task = None
         problems.append("task is missing: a study needs a table [task]")
     search = parse_search(tables.get("search", {}), problems)
-    space = parse_space(tables.get("space", {}), problems, BELONGS)
     searched, fixed = _keys(tables.get("space")), _keys(tables.get("training"))
-    training = parse_training(tables.get("training", {}), searched, problems)
-    problems.extend(key_conflicts(fixed, searched))
+    own = "model" in fixed
+    space = parse_space(tables.get("space", {}), problems, BELONGS, own=own)
+    training = parse_training(tables.get("training", {}), searched, problems, directory)
+    problems.extend(key_conflicts(fixed, searched, own=own))
     if search is not None and training is not None:
         problems.extend(conflicts(search, space, training, searched - space.keys()))
     if problems or task is None or search is None or training is None:
