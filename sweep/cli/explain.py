@@ -138,9 +138,8 @@ def _print(
     )
     for one in repeated:
         out.print(_repeated_text(one))
-    runs = len(found.baseline.runs) + sum(len(e.arm.runs) for e in found.effects)
     trained = f"{found.runs_trained} trained now" if found.runs_trained else "none trained now"
-    out.print(f"{runs} runs ({trained}) in {number(found.seconds)} s.")
+    out.print(f"{found.runs} runs ({trained}) in {number(found.seconds)} s.")
     out.print(f"Storage: {found.storage}", soft_wrap=True)
     asked = [] if found.trial is None else [found.study, "--trial", str(found.trial)]
     again = command("explain", "", storage, *asked, "--json")

@@ -67,6 +67,11 @@ class Explanation:
     runs_trained: int
     runs_found: int
 
+    @property
+    def runs(self) -> int:
+        """Runs that are compared: the baseline's and those of every intervention."""
+        return len(self.baseline.runs) + sum(len(effect.arm.runs) for effect in self.effects)
+
 
 @dataclass(frozen=True, eq=False)
 class _Question:
@@ -177,7 +182,7 @@ def explanation_json(found: Explanation) -> dict[str, Any]:
         "chosen_learning_rates": dict(found.chosen),
         "hidden_progress": None if found.hidden is None else hidden_json(found.hidden),
         "verdict": list(found.verdict),
-        "runs": len(found.baseline.runs) + sum(len(e.arm.runs) for e in found.effects),
+        "runs": found.runs,
         "runs_trained": found.runs_trained,
         "seconds": round(found.seconds, 3),
     }
@@ -192,7 +197,8 @@ def _question(db: Database, name: str | None, trial: int | None, seeds: int) -> 
     if name is None:
         if trial is not None:
             raise BadInput(f"--trial {trial}: name the study that the trial is of")
-        study, params = read_study(DEFAULT_STUDY), read_study(DEFAULT_STUDY).search.enqueue[0]
+        study = read_study(DEFAULT_STUDY)
+        params = study.search.enqueue[0]
     else:
         from sweep.results import ranking, read_results
 
