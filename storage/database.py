@@ -15,13 +15,13 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
+from storage.address import check_path, has_log, parse, shown_address, sqlite_file, unchanging
 from storage.failures import Passing, StorageFailure, Unwritable, plainly, sqlite_code
 from storage.tables import HEAD, VERSION_TABLE
 from studies.errors import BadInput
@@ -43,10 +43,6 @@ SILENCE = 10.0
 """Seconds after which PostgreSQL ends a writing transaction whose process does nothing. One that
 was suspended in its midst would keep others from the study for as long as it sleeps."""
 
-_DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
-_SUFFIXES = (".db", ".sqlite", ".sqlite3")
-_EXAMPLES = "sqlite:///sweep.db or postgresql+psycopg://user@host/database"
-
 
 class Database:
     """An open storage. Made by `open_database`; closed by `close()` or as a context manager.
@@ -64,7 +60,7 @@ class Database:
         self.turn = threading.RLock()
         self._reached = False
         self._optuna: RDBStorage | None = None
-        self.url = shown or _shown(address)
+        self.url = shown or shown_address(address)
         self.engine = _make_engine(address, timeout)
         self._writer = self.engine.execution_options(sweep_writes=True)
 
@@ -190,95 +186,23 @@ def open_database(url: str, *, create: bool = True, timeout: float = LOCK_TIMEOU
     Raises BadInput for an address that cannot be a storage, a file that is no database, or one made
     by a newer version; StorageFailure for one that cannot be opened now.
     """
-    address = _parse(url)
-    file = _sqlite_file(address)
+    address = parse(url)
+    file = sqlite_file(address)
     if file is not None:
-        _check_path(file, create)
+        check_path(file, create)
     database = Database(address, timeout)
     try:
         _bring_up_to_date(database, create)
     except Unwritable:
         database.close()
-        if create or file is None or _has_log(file):
+        if create or file is None or has_log(file):
             raise
-        database = Database(_unchanging(file), timeout, database.url)
+        database = Database(unchanging(file), timeout, database.url)
         _bring_up_to_date(database, create)
     except BaseException:
         database.close()
         raise
     return database
-
-
-def _has_log(file: Path) -> bool:
-    log = file.with_name(file.name + "-wal")
-    return log.exists() and log.stat().st_size > 0
-
-
-def _unchanging(file: Path) -> URL:
-    """The address of a file to be read where nothing beside it can be written.
-
-    SQLite puts its shared memory next to a database in WAL mode, and cannot on a read-only medium;
-    but a database whose log has been written back can be read without.
-    """
-    return URL.create(
-        "sqlite+pysqlite",
-        database=f"file:{quote(str(file))}",
-        query={"immutable": "1", "mode": "ro", "uri": "true"},
-    )
-
-
-def _parse(url: str) -> URL:
-    if "\0" in unquote(url):
-        raise BadInput(f"{url!r} is no storage: it contains a null character")
-    if "://" not in url and url.lower().endswith(_SUFFIXES):
-        path = Path(url).expanduser()
-        return URL.create("sqlite+pysqlite", database=str(path))
-    try:
-        address = sa.make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise BadInput(f"{url!r} is no storage: expected a URL such as {_EXAMPLES}") from error
-    name = {"postgres": "postgresql"}.get(address.drivername, address.drivername)
-    dialect, _, driver = name.partition("+")
-    if dialect not in _DRIVERS:
-        raise BadInput(f"{_shown(address)}: storage in {dialect} is not known; use {_EXAMPLES}")
-    if driver and name != _DRIVERS[dialect]:
-        raise BadInput(f"{_shown(address)}: use {_DRIVERS[dialect]}:// instead of {name}://")
-    if dialect == "sqlite" and address.database in (None, "", ":memory:"):
-        raise BadInput(f"{url}: names no file; expected, for instance, sqlite:///sweep.db")
-    return address.set(drivername=_DRIVERS[dialect])
-
-
-def _shown(address: URL) -> str:
-    name = address.drivername.removesuffix("+pysqlite")
-    text = unquote(address.set(drivername=name).render_as_string(hide_password=True))
-    return text if text.isprintable() else repr(text)
-
-
-def _sqlite_file(address: URL) -> Path | None:
-    """The file of a SQLite address, also where it is itself a `file:` URI."""
-    if not address.drivername.startswith("sqlite") or address.database is None:
-        return None
-    name = address.database
-    if name.startswith("file:") and address.query.get("uri") == "true":
-        name = unquote(name.removeprefix("file:").partition("?")[0])
-    return Path(name)
-
-
-def _check_path(file: Path, create: bool) -> None:
-    try:
-        if file.is_dir():
-            raise BadInput(
-                f"{file} is a directory; a storage is a file, such as {file / 'sweep.db'}"
-            )
-        if file.exists():
-            return
-        if not create:
-            raise BadInput(f"no storage at {file}; `python -m sweep run` makes one")
-        if not file.parent.is_dir():
-            what = "is no directory" if file.parent.exists() else "does not exist"
-            raise BadInput(f"cannot make the storage {file}: {file.parent} {what}")
-    except OSError as error:
-        raise BadInput(f"{file} cannot name a storage: {error.strerror}") from error
 
 
 class _SQLite(sqlite3.Connection):
@@ -313,7 +237,7 @@ def _make_engine(address: URL, timeout: float) -> Engine:
             engine = sa.create_engine(address, **options)
         except ModuleNotFoundError as error:
             raise BadInput(
-                f"{_shown(address)}: PostgreSQL needs the driver {error.name}; "
+                f"{shown_address(address)}: PostgreSQL needs the driver {error.name}; "
                 "pip install 'sweep[postgresql]' brings it"
             ) from error
         event.listen(engine, "begin", _limit_silence)

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from storage.database import Database, StorageFailure
+from storage.rows import put_task
 from storage.tables import batches, runs, studies, trial_runs
-from storage.trials import put_task
 from storage.values import StoredStudy, TaskFacts
 from studies.run import SEMANTICS, Configuration, Ending, FinishedRun, Run
 
@@ -82,25 +82,40 @@ def put_runs(
         if lease is not None:
             lease.check(connection)
         put_task(db, connection, task)
-        new = 0
-        for batch in batches(list(rows.values())):
-            query = sa.select(runs.c.key, runs.c.ended, runs.c.epochs, runs.c.series)
-            there = connection.execute(query.where(runs.c.key.in_([row["key"] for row in batch])))
-            stored = {row.key: row for row in there}
-            first = [row for row in batch if row["key"] not in stored]
-            if first:
-                connection.execute(db.insert(runs).on_conflict_do_nothing(), first)
-            more = [
-                row
-                for row in batch
-                if row["key"] in stored and _says_more(row, budgets[row["key"]], stored[row["key"]])
-            ]
-            for row in more:
-                connection.execute(runs.update().where(runs.c.key == row["key"]), row)
-            new += len(first) + len(more)
-        return new
+        return put_rows(db, connection, list(rows.values()), budgets)
 
     return db.write(put)
+
+
+def put_rows(
+    db: Database,
+    connection: Connection,
+    rows: Sequence[Mapping[str, Any]],
+    budgets: Mapping[str, int],
+) -> int:
+    """What `put_runs` does with rows of `sweep_runs`, and the budget of each by its key."""
+    new = 0
+    for batch in batches(rows):
+        query = sa.select(runs.c.key, runs.c.ended, runs.c.epochs, runs.c.series)
+        there = connection.execute(query.where(runs.c.key.in_([row["key"] for row in batch])))
+        stored = {row.key: row for row in there}
+        first = [row for row in batch if row["key"] not in stored]
+        if first:
+            connection.execute(db.insert(runs).on_conflict_do_nothing(), first)
+        more = [
+            row
+            for row in batch
+            if row["key"] in stored and _says_more(row, budgets[row["key"]], stored[row["key"]])
+        ]
+        for row in more:
+            connection.execute(runs.update().where(runs.c.key == row["key"]), row)
+        new += len(first) + len(more)
+    return new
+
+
+def is_whole(row: Any) -> bool:
+    """Whether the curves of a row of `sweep_runs` have the checksum that they were stored with."""
+    return row.checksum == _checksum(row.key, row.epochs, row.ended, row.series, row.curves)
 
 
 def find_runs(db: Database, task_fingerprint: str, wanted: Sequence[Run]) -> dict[Run, FinishedRun]:
@@ -229,12 +244,11 @@ def _checksum(key: str, epochs: int, ended: str, series: str, curves: bytes) -> 
 
 def _finished(db: Database, row: Any, run: Run) -> FinishedRun:
     """A row's run as it was trained, in the words of who asks for it."""
-    curves: bytes = row.curves
-    if _checksum(row.key, row.epochs, row.ended, row.series, curves) != row.checksum:
+    if not is_whole(row):
         raise StorageFailure(
             f"the curves of run {row.key} in {db.url} are damaged: they do not have the checksum "
             "that they were stored with"
         )
     series = tuple(row.series.split(","))
-    values = np.frombuffer(curves, dtype="<f4").reshape(row.epochs, len(series))
+    values = np.frombuffer(row.curves, dtype="<f4").reshape(row.epochs, len(series))
     return FinishedRun(run, cast(Ending, row.ended), values, series)

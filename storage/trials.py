@@ -10,7 +10,6 @@ coordinator that has lost it writes nothing.
 """
 
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,21 +21,17 @@ from sqlalchemy.engine import Connection
 
 from storage import mirror
 from storage.database import Database, StorageFailure
-from storage.tables import batches, runs, studies, tasks, trial_runs, trials
-from storage.values import (
+from storage.rows import (
     STUDY_QUERY,
-    StoredStudy,
-    StoredTrial,
-    StudyLine,
-    TaskFacts,
-    plain,
-    storable,
+    MissingRun,
+    insert_trials,
+    put_task,
+    select_trials,
     study_from,
     study_row,
-    task_row,
-    trial_from,
-    trial_row,
 )
+from storage.tables import batches, runs, studies, trial_runs, trials
+from storage.values import StoredStudy, StoredTrial, StudyLine, TaskFacts, plain, storable
 from studies.errors import BadInput
 
 if TYPE_CHECKING:
@@ -49,6 +44,7 @@ __all__ = [
     "StudyLine",
     "TaskFacts",
     "add_attributes",
+    "adopt_study",
     "complete_mirror",
     "create_study",
     "find_study",
@@ -59,10 +55,6 @@ __all__ = [
     "study_lines",
     "update_document",
 ]
-
-
-class MissingRun(StorageFailure):
-    """A run of a trial is not stored, or no longer: somebody deleted the study that it was of."""
 
 
 def create_study(
@@ -90,7 +82,6 @@ def create_study(
         raise BadInput("\n".join(problems))
     if len(directions) != len(metric_names):
         raise ValueError("as many directions as metric names are needed")
-    mirror.check_free(db, name)
     now = datetime.now(UTC)
     stored = StoredStudy(
         uuid=str(uuid.uuid4()),
@@ -104,18 +95,28 @@ def create_study(
         user_attrs=plain(user_attrs or {}),
         revision=1,
     )
+    return adopt_study(db, stored)
+
+
+def adopt_study(db: Database, stored: StoredStudy, *, lease: "Lease | None" = None) -> StoredStudy:
+    """Makes a study that is known from elsewhere, with its uuid. Raises as `create_study`."""
 
     def make(connection: Connection) -> None:
-        put_task(db, connection, task, stored.document.get("task"))
+        if lease is not None:
+            lease.check(connection)
+        put_task(db, connection, stored.task, stored.document.get("task"))
         made = connection.execute(
             db.insert(studies).on_conflict_do_nothing(index_elements=["name"]), study_row(stored)
         )
-        named = sa.select(studies.c.uuid).where(studies.c.name == name)
+        named = sa.select(studies.c.uuid).where(studies.c.name == stored.name)
         if made.rowcount != 1 and connection.execute(named).scalar() != stored.uuid:
-            raise BadInput(f"a study named {name!r} is already in {db.url}; choose another name")
+            raise BadInput(
+                f"a study named {stored.name!r} is already in {db.url}; choose another name"
+            )
 
+    mirror.check_free(db, stored.name)
     db.write(make)
-    complete_mirror(db, stored)
+    complete_mirror(db, stored, lease=lease)
     return stored
 
 
@@ -184,7 +185,7 @@ def read_trials(
     asked = [trials.c.number >= first]
     if before is not None:
         asked.append(trials.c.number < before)
-    return db.read(lambda connection: _read_trials(connection, uuid, *asked))
+    return db.read(lambda connection: select_trials(connection, uuid, *asked))
 
 
 def put_trials(
@@ -212,7 +213,7 @@ def put_trials(
         there = {
             trial.number: trial
             for batch in batches(list(new))
-            for trial in _read_trials(connection, stored.uuid, trials.c.number.in_(batch))
+            for trial in select_trials(connection, stored.uuid, trials.c.number.in_(batch))
         }
         for number, trial in there.items():
             if trial != new[number]:
@@ -221,7 +222,7 @@ def put_trials(
                 )
         added = [trial for number, trial in new.items() if number not in there]
         if added:
-            _insert_trials(db, connection, stored, added, datetime.now(UTC))
+            insert_trials(db, connection, stored, added, datetime.now(UTC))
 
     db.write(put)
     if mirrored:
@@ -274,6 +275,7 @@ def rewrite_trials(
     finished: Iterable[StoredTrial],
     *,
     lease: "Lease | None" = None,
+    revision: int | None = None,
     mirrored: bool = True,
 ) -> StoredStudy:
     """Puts a new study file and new trials in the place of a study's old ones.
@@ -289,7 +291,7 @@ def rewrite_trials(
         stored,
         document=plain(document),
         updated=datetime.now(UTC),
-        revision=stored.revision + 1,
+        revision=stored.revision + 1 if revision is None else revision,
     )
 
     def rewrite(connection: Connection) -> None:
@@ -303,7 +305,7 @@ def rewrite_trials(
             studies.update().where(studies.c.uuid == stored.uuid),
             {"document": new.document, "budget": new.budget, "revision": new.revision},
         )
-        _insert_trials(db, connection, new, list(new_trials.values()), new.updated)
+        insert_trials(db, connection, new, list(new_trials.values()), new.updated)
 
     db.write(rewrite)
     if mirrored:
@@ -350,19 +352,6 @@ def complete_mirror(
     return db.patiently(complete)
 
 
-def put_task(
-    db: Database,
-    connection: Connection,
-    task: TaskFacts,
-    origin: Mapping[str, Any] | None = None,
-) -> None:
-    """Keeps the facts of a task, within a transaction; its `origin` where none was known."""
-    connection.execute(db.insert(tasks).on_conflict_do_nothing(), task_row(task, origin))
-    if origin is not None:
-        unknown = (tasks.c.fingerprint == task.fingerprint, tasks.c.origin.is_(sa.null()))
-        connection.execute(tasks.update().where(*unknown), {"origin": origin})
-
-
 def _update(
     db: Database, stored: StoredStudy, values: Mapping[str, Any], lease: "Lease | None"
 ) -> None:
@@ -391,52 +380,3 @@ def _by_number(finished: Iterable[StoredTrial]) -> dict[int, StoredTrial]:
     if len(by_number) != len(checked):
         raise ValueError("two trials of one number")
     return dict(sorted(by_number.items()))
-
-
-def _read_trials(
-    connection: Connection, uuid: str, *criteria: sa.ColumnElement[bool]
-) -> list[StoredTrial]:
-    keys: defaultdict[int, list[str]] = defaultdict(list)
-    on_trial = (trials.c.study == trial_runs.c.study) & (trials.c.number == trial_runs.c.number)
-    for number, key in connection.execute(
-        sa.select(trial_runs.c.number, trial_runs.c.run_key)
-        .join(trials, on_trial)
-        .where(trials.c.study == uuid, *criteria)
-        .order_by(trial_runs.c.number, trial_runs.c.replicate)
-    ):
-        keys[number].append(key)
-    query = sa.select(trials).where(trials.c.study == uuid, *criteria).order_by(trials.c.number)
-    return [trial_from(row, keys[row.number]) for row in connection.execute(query)]
-
-
-def _insert_trials(
-    db: Database,
-    connection: Connection,
-    stored: StoredStudy,
-    new: Sequence[StoredTrial],
-    moment: datetime,
-) -> None:
-    keys = sorted({key for trial in new for key in trial.run_keys})
-    known: set[str] = set()
-    for batch in batches(keys):
-        query = sa.select(runs.c.key).where(runs.c.key.in_(batch))
-        # From here on nobody can delete them as unused.
-        held = query.with_for_update(read=True, key_share=True)
-        known.update(connection.execute(held).scalars())
-    for trial in new:
-        for key in trial.run_keys:
-            if key not in known:
-                raise MissingRun(
-                    f"trial {trial.number} of {stored.name!r} refers to the run {key}, which is "
-                    f"not in {db.url}"
-                )
-    if new:
-        connection.execute(trials.insert(), [trial_row(stored.uuid, trial) for trial in new])
-    links = [
-        {"study": stored.uuid, "number": trial.number, "replicate": r, "run_key": key}
-        for trial in new
-        for r, key in enumerate(trial.run_keys)
-    ]
-    if links:
-        connection.execute(trial_runs.insert(), links)
-    connection.execute(studies.update().where(studies.c.uuid == stored.uuid), {"updated": moment})

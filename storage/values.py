@@ -1,4 +1,4 @@
-"""What the storage remembers of tasks, studies and trials, as values and as rows."""
+"""What the storage remembers of tasks, studies and trials."""
 
 import json
 import math
@@ -6,10 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-
-import sqlalchemy as sa
-
-from storage.tables import studies, tasks
 
 if TYPE_CHECKING:
     from studies.tasks import Target, Task
@@ -149,112 +145,6 @@ def budget_of(document: Mapping[str, Any]) -> int:
             return epochs
         case _:
             raise ValueError("a study's document has to state training.epochs")
-
-
-STUDY_QUERY = sa.select(
-    studies,
-    tasks.c.records,
-    tasks.c.timesteps,
-    tasks.c.features,
-    tasks.c.class_counts,
-    tasks.c.target,
-    tasks.c.chance,
-).join(tasks, tasks.c.fingerprint == studies.c.task)
-"""The rows that `study_from` reads."""
-
-
-def study_from(row: Any) -> StoredStudy:
-    """The study that a row of `STUDY_QUERY` holds."""
-    return StoredStudy(
-        uuid=row.uuid,
-        name=row.name,
-        document=row.document,
-        task=TaskFacts(
-            fingerprint=row.task,
-            name=row.task_name,
-            records=row.records,
-            timesteps=row.timesteps,
-            features=row.features,
-            classes=tuple(row.classes),
-            class_counts=tuple(row.class_counts),
-            target=row.target or "class",
-            chance=None if row.chance is None else tuple(row.chance),
-        ),
-        created=row.created,
-        updated=row.updated,
-        directions=tuple(row.directions),
-        metric_names=tuple(row.metric_names),
-        user_attrs=row.user_attrs,
-        revision=row.revision,
-    )
-
-
-def study_row(stored: StoredStudy) -> dict[str, Any]:
-    """The row of `sweep_studies` that a study is kept as."""
-    return {
-        "uuid": stored.uuid,
-        "name": stored.name,
-        "document": stored.document,
-        "budget": stored.budget,
-        "task": stored.task.fingerprint,
-        "task_name": stored.task.name,
-        "classes": list(stored.task.classes),
-        "directions": list(stored.directions),
-        "metric_names": list(stored.metric_names),
-        "user_attrs": stored.user_attrs,
-        "revision": stored.revision,
-        "created": stored.created,
-        "updated": stored.updated,
-    }
-
-
-def task_row(task: TaskFacts, origin: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The row of `sweep_tasks` that a task is kept as."""
-    return {
-        "fingerprint": task.fingerprint,
-        "name": task.name,
-        "records": task.records,
-        "timesteps": task.timesteps,
-        "features": task.features,
-        "classes": list(task.classes),
-        "class_counts": list(task.class_counts),
-        "origin": origin,
-        "target": None if task.target == "class" else task.target,
-        "chance": None if task.chance is None else list(task.chance),
-    }
-
-
-def trial_from(row: Any, run_keys: Sequence[str]) -> StoredTrial:
-    """The trial that a row of `sweep_trials` holds, with the keys of its runs."""
-    row = row._mapping
-    return StoredTrial(
-        number=row["number"],
-        params=row["params"],
-        distributions=row["distributions"],
-        values=tuple(row["values"]),
-        user_attrs=row["user_attrs"],
-        system_attrs=row["system_attrs"],
-        intermediate={int(step): value for step, value in row["intermediate"].items()},
-        run_keys=tuple(run_keys),
-        started=row["started"],
-        finished=row["finished"],
-    )
-
-
-def trial_row(study: str, trial: StoredTrial) -> dict[str, Any]:
-    """The row of `sweep_trials` that a trial is kept as."""
-    return {
-        "study": study,
-        "number": trial.number,
-        "params": trial.params,
-        "distributions": trial.distributions,
-        "values": list(trial.values),
-        "user_attrs": trial.user_attrs,
-        "system_attrs": trial.system_attrs,
-        "intermediate": {str(step): value for step, value in trial.intermediate.items()},
-        "started": trial.started,
-        "finished": trial.finished,
-    }
 
 
 def storable(trial: StoredTrial) -> StoredTrial:
