@@ -1,13 +1,14 @@
 """Laws: how the time to escape or to target goes with a setting, such as the learning rate.
 
 **The model.** At a value x of the setting, the time T of a run is log-normal about a median m(x),
-with a spread σ of log T that is the same at every value. Four laws say how the median goes between
+with a spread σ of log T that is the same at every value. Five laws say how the median goes between
 the smallest and the largest value that were tried; each has two free numbers, its medians there:
 
 - power: log m is a straight line in log x, so m ∝ x^b, and the slope b is the exponent;
 - exponential: log m is a straight line in x;
 - logarithmic: m itself is a straight line in log x;
-- linear: m itself is a straight line in x.
+- linear: m itself is a straight line in x;
+- inverse: m itself is a straight line in 1 / x: something inverse to x, and a wait that stays.
 
 **What is known of a time.** A run whose curve escapes in epoch e did so somewhere between the end
 of epoch e − 1 and the end of epoch e, and a run censored at a budget some time after it. Both go
@@ -31,14 +32,15 @@ one in epochs that goes with its first power.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
 from sweep.analysis.estimate import CONFIDENCE, Estimate
 
-Form = Literal["power", "exponential", "logarithmic", "linear"]
-FORMS: tuple[Form, ...] = ("power", "exponential", "logarithmic", "linear")
+Form = Literal["power", "exponential", "logarithmic", "linear", "inverse"]
+FORMS: tuple[Form, ...] = ("power", "exponential", "logarithmic", "linear", "inverse")
 
 SMALLEST_SPREAD = 0.01
 """Spread of log T below which a fit is not pushed: times agree to within their rounding."""
@@ -90,6 +92,13 @@ class Law:
     degrees: int
     p_value: float
     akaike: dict[Form, float]
+
+    @property
+    def local_exponents(self) -> list[float]:
+        """The exponents from each value to the next, by their medians without a law."""
+        return [
+            math.log(b.median / a.median) / math.log(b.x / a.x) for a, b in pairwise(self.levels)
+        ]
 
     @property
     def best(self) -> Form:
@@ -165,7 +174,7 @@ def fit_law(times: Times, confidence: float = CONFIDENCE) -> Law:
 
 def _medians(form: Form, x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """log m(x) of a law as a function of its two log medians at the ends."""
-    along = np.log(x) if form in ("power", "logarithmic") else x
+    along = {"power": np.log(x), "logarithmic": np.log(x), "inverse": -1.0 / x}.get(form, x)
     share = (along - along.min()) / (along.max() - along.min())
     if form in ("power", "exponential"):
         return lambda ends: ends[0] + share * (ends[1] - ends[0])

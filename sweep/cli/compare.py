@@ -14,7 +14,7 @@ WIDEST_TEXT = 100
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sweep.comparing import StudyComparison
+    from sweep.comparing import StudyComparison, StudyLaw
     from sweep.results import StudyResult
 
 
@@ -30,12 +30,18 @@ def compare(
             "--trial", metavar="N", min=0, help="Compare this trial with others; give it twice."
         ),
     ] = None,
+    law: Annotated[
+        bool,
+        typer.Option("--law", help="Fit by which law the plateau goes with the setting, or all."),
+    ] = False,
     measure: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--measure", metavar="NAME", help="What is compared: epochs, updates, flops, plateau."
+            "--measure",
+            metavar="NAME",
+            help="What is compared: epochs (if left out), updates, flops or plateau.",
         ),
-    ] = "epochs",
+    ] = None,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
@@ -44,18 +50,20 @@ def compare(
     Censored runs count as what they are; runs of the same seed and settings are compared in pairs.
     """
     from storage.database import open_database
+    from sweep.cli.inspect import print_json
     from sweep.comparing import as_json as document
     from sweep.results import read_results
 
     with open_database(storage, create=False) as database:
         results = [read_results(database, existing(database, name)) for name in names]
-    found = _chosen(results, by, trial, measure)
-    if as_json:
-        from sweep.cli.inspect import print_json
-
-        print_json(document(found))
+    if law:
+        _laws(results, by, trial, measure, as_json)
         return
-    _show(found)
+    found = _chosen(results, by, trial, measure or "epochs")
+    if as_json:
+        print_json(document(found))
+    else:
+        _show(found)
 
 
 def _chosen(
@@ -87,6 +95,48 @@ def _chosen(
             "name another study, or trials with --trial"
         )
     raise BadInput(f"compare by what? Give --by with one of {', '.join(there)}")
+
+
+def _laws(
+    results: "Sequence[StudyResult]",
+    by: str | None,
+    trials: "Sequence[int] | None",
+    measure: str | None,
+    as_json: bool,
+) -> None:
+    """The laws of a study's lines; BadInput where the arguments ask for something else."""
+    from sweep.cli.inspect import print_json
+    from sweep.comparing import law_as_json, laws_of
+
+    if len(results) > 1 or trials:
+        raise BadInput("--law is about the settings of one study; name one, without --trial")
+    found = laws_of(results[0], by, measure or "plateau")
+    if as_json:
+        print_json({"study": results[0].name, "laws": [law_as_json(one) for one in found]})
+        return
+    _show_laws(found, every=by is None)
+
+
+def _show_laws(found: "Sequence[StudyLaw]", *, every: bool) -> None:
+    from sweep.cli.laws import law_plot, laws_table, levels_table
+    from sweep.cli.screens import console
+    from sweep.comparing import law_finding
+
+    out = console()
+    width = min(out.width, WIDEST_TEXT)
+    colours = out.is_terminal and not out.no_color
+    if every:
+        out.print(laws_table(found))
+        out.print()
+    for place, one in enumerate(found):
+        if place:
+            out.print()
+        out.print(textwrap.fill(" ".join(law_finding(one)), width), soft_wrap=True)
+        if one.law is not None and not every:
+            out.print()
+            out.print(levels_table(one, one.law))
+            out.print()
+            typer.echo(law_plot(one, one.law, out.width, colours), color=colours)
 
 
 def _show(found: "StudyComparison") -> None:

@@ -1,7 +1,7 @@
 """A comparison between groups of a study's trials, or between studies."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,13 @@ def compare_setting(
     that there is not.
     """
     groups, notes = by_setting(results, key)
-    return _comparison(results, key, groups, notes, measure)
+    matched = _matched(groups, key)
+    left = sum(len(group.members) for group in groups)
+    left -= sum(len(group.members) for group in matched)
+    if left:
+        have = "trial has" if left == 1 else "trials have"
+        notes.append(f"{left} {have} no partner of equal other settings in every group: left out.")
+    return _comparison(results, key, matched, notes, measure)
 
 
 def compare_trials(
@@ -111,9 +117,32 @@ def _comparison(
     )
 
 
+def _matched(groups: Sequence[Group], key: str) -> list[Group]:
+    """The groups with only the trials that have partners in all others, where there are any.
+
+    So what is compared differs in the setting alone, and not in what else was tried with some of
+    its values.
+    """
+    partners = [[partner(member, key) for member in group.members] for group in groups]
+    common = set(partners[0]).intersection(*partners[1:])
+    if not common:
+        return list(groups)
+    return [
+        replace(
+            group,
+            members=tuple(
+                member for member, own in zip(group.members, keys, strict=True) if own in common
+            ),
+        )
+        for group, keys in zip(groups, partners, strict=True)
+    ]
+
+
 def _budgets(group: Group, measure: str) -> tuple[float, float]:
     """The smallest and the largest budget of the group's runs."""
-    allowed = [member[0].study.training.epochs * _unit(member, measure) for member in group.members]
+    allowed = [
+        member[0].study.training.epochs * unit_of(member, measure) for member in group.members
+    ]
     return min(allowed), max(allowed)
 
 
@@ -130,14 +159,14 @@ def _sample(group: Group, by: str, measure: str) -> Sample:
         **arrays,
         trials=np.repeat(np.arange(len(counts)), counts),
         partners=[partner for part in parts for partner in part["partners"]],
-        rounding=float(np.mean([_unit(member, measure) for member in group.members])),
+        rounding=float(np.mean([unit_of(member, measure) for member in group.members])),
     )
 
 
 def _runs(member: Member, by: str, measure: str) -> dict[str, Any]:
     """The runs of a trial, as the fields of a sample."""
     result, trial = member
-    ends, unit = outcomes(trial.runs), _unit(member, measure)
+    ends, unit = outcomes(trial.runs), unit_of(member, measure)
     waiting = trial.plateaus.plateau_censored
     # A run that diverged at chance failed to leave it, however early that was.
     plateau = np.where(waiting, result.study.training.epochs, trial.plateaus.plateau_length)
@@ -149,14 +178,14 @@ def _runs(member: Member, by: str, measure: str) -> dict[str, Any]:
         "waiting": waiting,
         "diverged": ends.diverged,
         "seeds": [run.run.seed for run in trial.runs],
-        "partners": [_partner(member, by)] * len(trial.runs),
+        "partners": [partner(member, by)] * len(trial.runs),
     }
     if measure == "plateau":
         runs |= {"times": plateau, "solved": ~waiting, "spent": plateau}
     return runs
 
 
-def _unit(member: Member, measure: str) -> float:
+def unit_of(member: Member, measure: str) -> float:
     """An epoch of a trial in a measure."""
     result, trial = member
     if measure == "updates":
@@ -164,7 +193,7 @@ def _unit(member: Member, measure: str) -> float:
     return float(trial.epoch_flops) if measure == "flops" else 1.0
 
 
-def _partner(member: Member, by: str) -> Hashable:
+def partner(member: Member, by: str) -> Hashable:
     """What the trials of different groups share whose runs are partners."""
     result, trial = member
     if by == "trial":
@@ -227,7 +256,8 @@ def _unpaired_remark(results: Sequence[StudyResult], by: str) -> str:
         return "The trials have no seeds in common, so their runs are not paired."
     what = "The studies" if by == "study" else "The groups"
     samplers = {result.study.search.sampler for result in results}
-    if by != "study" and samplers <= {"random", "qmc"}:
+    given = any(trial.enqueued for result in results for trial in result.trials)
+    if by != "study" and samplers <= {"random", "qmc"} and not given:
         return f"{what} are not paired: their other settings were drawn at random."
     lead = f"{what} are not paired: they differ in other settings too, "
     chosen = sorted(samplers - {"random", "qmc", "grid"})

@@ -1,5 +1,6 @@
 """A comparison as a JSON document has it: plain values, null for a number that does not exist."""
 
+from dataclasses import asdict
 from typing import Any
 
 from sweep.analysis.compare import Contrast
@@ -7,6 +8,7 @@ from sweep.analysis.estimate import Estimate
 from sweep.analysis.group import GroupSummary
 from sweep.comparing.comparison import StudyComparison
 from sweep.comparing.groups import Group
+from sweep.comparing.laws import StudyLaw, law_finding
 from sweep.comparing.sentences import finding
 
 
@@ -37,6 +39,32 @@ def as_json(comparison: StudyComparison) -> dict[str, Any]:
         "contrasts": [_contrast(contrast) for contrast in found.contrasts],
         "finding": finding(comparison),
         "notes": list(comparison.notes),
+    }
+
+
+def law_as_json(found: StudyLaw) -> dict[str, Any]:
+    """A law with its levels, its forms and what theory says."""
+    theory = found.theory
+    document: dict[str, Any] = {
+        "study": found.study,
+        "key": found.key,
+        "others": found.others,
+        "measure": found.measure.name,
+        "left_out": list(found.left_out),
+        "theory": None if theory is None else asdict(theory),
+        "finding": law_finding(found),
+    }
+    if found.law is None:
+        return document | {"exponent": None}
+    law = asdict(found.law)
+    exponent = law.pop("exponent")
+    return document | {
+        "exponent": exponent["value"],
+        "exponent_low": exponent["low"],
+        "exponent_high": exponent["high"],
+        "local_exponents": found.law.local_exponents,
+        "best": found.law.best,
+        **law,
     }
 
 

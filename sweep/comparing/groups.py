@@ -52,9 +52,9 @@ def by_setting(results: Sequence[StudyResult], key: str) -> tuple[list[Group], l
     Raises BadInput for a key that is no setting, naming the nearest, or whose value is the same in
     all trials.
     """
-    _known(results, key)
+    known_setting(results, key)
     members = [(result, trial) for result in results for trial in result.trials]
-    having = [(member, _value(member, key)) for member in members]
+    having = [(member, value_of(member, key)) for member in members]
     having = [(member, value) for member, value in having if value is not None]
     notes: list[str] = []
     left = len(members) - len(having)
@@ -146,7 +146,8 @@ def _distinct(groups: Sequence[Group]) -> list[Group]:
     ]
 
 
-def _known(results: Sequence[StudyResult], key: str) -> None:
+def known_setting(results: Sequence[StudyResult], key: str) -> None:
+    """Raises BadInput, naming the nearest, where no configuration has a setting of that name."""
     there = searched_settings(results)
     if key in there or key in Configuration.model_fields:
         return
@@ -155,7 +156,8 @@ def _known(results: Sequence[StudyResult], key: str) -> None:
     raise BadInput(f"--by {plain(key)}: there is no such setting; {hint}")
 
 
-def _value(member: Member, key: str) -> Any:
+def value_of(member: Member, key: str) -> Any:
+    """The value of a setting in a trial, None where it does not have the setting."""
     result, trial = member
     if key in trial.params:
         return trial.params[key]

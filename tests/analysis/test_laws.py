@@ -36,7 +36,9 @@ class TestAPowerLaw:
         assert found.exponent.value == pytest.approx(-1, abs=0.05)
         assert found.exponent.low < -1 < found.exponent.high
         assert found.spread == pytest.approx(0.25, abs=0.05)
-        assert found.best == "power"
+        # An inverse without a wait is the same law, and no other comes near.
+        assert max(found.akaike["power"], found.akaike["inverse"]) < 5
+        assert min(found.akaike[form] for form in ("exponential", "logarithmic", "linear")) > 50
         assert found.misfit < 1.2
         assert found.p_value > 0.05
 
@@ -103,6 +105,17 @@ class TestOtherForms:
         found = fit_law(drawn(lambda x: 4 * math.exp(0.7 * x), x=layers, seeds=30, spread=0.1))
         assert found.best == "exponential"
         assert found.akaike["power"] > 10
+
+    def test_an_inverse_with_a_wait_that_stays_is_told_from_a_power(self):
+        found = fit_law(drawn(lambda x: 5 + inverse(x)))
+        assert found.best == "inverse"
+        assert found.akaike["power"] > 10
+        assert found.exponent.low > -1
+        # Where the waits are long, the inverse shows all the same.
+        exponents = found.local_exponents
+        assert len(exponents) == 6
+        assert exponents[0] == pytest.approx(-0.95, abs=0.12)
+        assert exponents[-1] > -0.5
 
     def test_a_straight_line_is_told_from_a_power(self):
         sizes = np.array([8.0, 16, 32, 64, 128])
