@@ -9,7 +9,7 @@ import pyarrow.csv
 import pyarrow.parquet as parquet
 import pytest
 
-from sweep.cli.export import CURVE_COLUMNS, RUN_COLUMNS
+from sweep.tables import CURVE_COLUMNS, RUN_COLUMNS
 
 
 def test_an_export_has_a_row_a_run_and_a_row_an_epoch(stored: Path, sweep: Any) -> None:
@@ -82,13 +82,13 @@ def test_a_disk_that_fails_leaves_nothing_half_written(
 ) -> None:
     import errno
 
-    import sweep.cli.export as module
+    import sweep.tables as module
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     (stored / "a.parquet").write_text("older")
-    monkeypatch.setattr(module, "_curve_table", full)
+    monkeypatch.setattr(module, "curve_table", full)
     before = sorted(file.name for file in stored.iterdir())
     result = sweep("export", "small", "-o", "a.parquet")
     assert result.exit_code == 1
