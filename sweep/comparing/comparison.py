@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def compare_setting(
     that there is not.
     """
     groups, notes = by_setting(results, key)
-    matched = _matched(groups, key)
+    matched = _matched(groups, key, _designed(results))
     left = sum(len(group.members) for group in groups)
     left -= sum(len(group.members) for group in matched)
     if left:
@@ -117,24 +118,29 @@ def _comparison(
     )
 
 
-def _matched(groups: Sequence[Group], key: str) -> list[Group]:
-    """The groups with only the trials that have partners in all others, where there are any.
+def _designed(results: Sequence[StudyResult]) -> bool:
+    """Whether all trials were laid out in advance: by a grid, or one by one in the study file."""
+    return all(
+        result.study.search.sampler == "grid" or all(trial.enqueued for trial in result.trials)
+        for result in results
+    )
+
+
+def _matched(groups: Sequence[Group], key: str, designed: bool) -> list[Group]:
+    """The groups with only the trials that have partners in all others.
 
     So what is compared differs in the setting alone, and not in what else was tried with some of
-    its values.
+    its values. Of a study that a search chose, where few trials agree by chance, only if partners
+    are at least half of every group; else the groups stay as they are, as where there are none.
     """
     partners = [[partner(member, key) for member in group.members] for group in groups]
     common = set(partners[0]).intersection(*partners[1:])
-    if not common:
+    kept = [[own in common for own in keys] for keys in partners]
+    if not common or not (designed or all(2 * sum(own) >= len(own) for own in kept)):
         return list(groups)
     return [
-        replace(
-            group,
-            members=tuple(
-                member for member, own in zip(group.members, keys, strict=True) if own in common
-            ),
-        )
-        for group, keys in zip(groups, partners, strict=True)
+        replace(group, members=tuple(compress(group.members, own)))
+        for group, own in zip(groups, kept, strict=True)
     ]
 
 

@@ -57,6 +57,7 @@ def law_as_json(found: StudyLaw) -> dict[str, Any]:
     if found.law is None:
         return document | {"exponent": None}
     law = asdict(found.law)
+    law["levels"] = list(law["levels"])
     exponent = law.pop("exponent")
     return document | {
         "exponent": exponent["value"],

@@ -60,7 +60,7 @@ def by_setting(results: Sequence[StudyResult], key: str) -> tuple[list[Group], l
     left = len(members) - len(having)
     if left:
         have = "trial does" if left == 1 else "trials do"
-        notes.append(f"{left} {have} not have the setting {words(key)}, and are left out.")
+        notes.append(f"{left} {have} not have the setting {words(key)}: left out.")
     values = list(dict.fromkeys(value for _, value in having))
     if len(values) < 2:
         raise BadInput(_nothing_to_compare(results, key, values))
