@@ -19,6 +19,7 @@ from storage.database import Database, StorageFailure
 from storage.rows import put_task
 from storage.tables import batches, runs, studies, trial_runs
 from storage.values import StoredStudy, TaskFacts
+from studies.own import configuration_from
 from studies.run import SEMANTICS, Configuration, Ending, FinishedRun, Run
 
 if TYPE_CHECKING:
@@ -178,13 +179,13 @@ def iter_runs(db: Database, study: str) -> Iterator[StudyRun]:
         )
 
     identity: Mapping[str, Any] | None = None
-    configuration: Configuration | None = None
+    configuration: Any = None
     now, rows = first, _ = page((-1, -1))
     while now is not None and rows:
         for row in rows:
             if configuration is None or row.configuration != identity:
                 identity = row.configuration
-                configuration = Configuration.model_validate(identity)
+                configuration = configuration_from(row.configuration)
             run = Run(configuration, row.seed, now.budget, row.target)
             finished = _finished(db, row, run)
             # A run that is too short for the budget is shown as it is, for the reader to judge.
@@ -204,7 +205,8 @@ def _says_more(row: Mapping[str, Any], budget: int, stored: Any) -> bool:
 
 
 def _answers(ended: str, epochs: int, budget: int) -> bool:
-    return ended != "censored" or epochs >= budget
+    # What failed may do better the next time: it answers nothing beyond the trial it was of.
+    return ended in ("solved", "diverged") or (ended == "censored" and epochs >= budget)
 
 
 def _row(

@@ -147,6 +147,11 @@ def short_name(model: str) -> str:
     return f"{Path(path).stem}:{function}"
 
 
+def is_own(configuration: object) -> bool:
+    """Whether a run's configuration is that of an own model."""
+    return isinstance(configuration, OwnModel)
+
+
 def configuration_from(identity: Mapping[str, Any]) -> Any:
     """The configuration that has this identity: a `Configuration`, or an `OwnModel`."""
     from studies.run import Configuration

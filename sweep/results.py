@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from studies.own import is_own
 from studies.run import Configuration, FinishedRun, flops_per_record, parameters
 from studies.study import Study
 from sweep.analysis.plateau import (
@@ -33,18 +34,23 @@ TRAINED_ON = "trained_on"
 """The study's attribute with the machines on which runs of it were trained, in the order in which
 they came: each as `sweep.machine.here` describes itself."""
 
+ERROR = "error"
+"""The trial's attribute with what went wrong in its first run that failed."""
+
 
 @dataclass(frozen=True, slots=True)
 class TriedConfiguration:
     """A trial whose replicates are finished: `params` is what was searched, `runs` one a seed.
 
-    `enqueued` says that the study file asked for it, not the sampler.
+    `enqueued` says that the study file asked for it, not the sampler; `error` why its first run
+    that failed did so.
     """
 
     number: int
     params: Mapping[str, Any]
     runs: Sequence[FinishedRun]
     enqueued: bool
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class TrialResult:
     """One configuration tried: its replicates in the order of their seeds, and what they say.
 
     `values` are what the search minimises, in the order of the study's objectives; `epoch_flops`
-    the training FLOPs of an epoch.
+    the training FLOPs of an epoch, 0 where nobody counts them; `error` why a run of it failed.
     """
 
     number: int
@@ -64,6 +70,7 @@ class TrialResult:
     values: tuple[float, ...]
     epoch_flops: int
     enqueued: bool
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,12 @@ def chance_of(task: "Task | TaskFacts") -> ChanceBand:
 
 
 def epoch_flops(configuration: Configuration, task: "Task | TaskFacts") -> int:
-    """Training FLOPs of an epoch; padding is computed like all else, so it counts."""
+    """Training FLOPs of an epoch; padding is computed like all else, so it counts.
+
+    0 for an own model, whose FLOPs nobody counts.
+    """
+    if is_own(configuration):
+        return 0
     outputs = len(task.classes) * (task.timesteps if task.target == "sets" else 1)
     record = flops_per_record(configuration, task.timesteps, task.features, outputs)
     return task.records * record
@@ -174,7 +186,7 @@ def trial_results(
         summary = summarise(
             trial.runs,
             own,
-            parameters=parameters(configuration, task.features, outputs),
+            parameters=_parameters(configuration, task.features, outputs, trial.runs),
             epoch_flops=flops,
         )
         results.append(
@@ -194,9 +206,20 @@ def trial_results(
                 ),
                 epoch_flops=flops,
                 enqueued=trial.enqueued,
+                error=trial.error,
             )
         )
     return results
+
+
+def _parameters(
+    configuration: Configuration, features: int, outputs: int, runs: Sequence[FinishedRun]
+) -> int:
+    """Trainable parameters; those of an own model are a series of its runs, 0 if all failed."""
+    if not is_own(configuration):
+        return parameters(configuration, features, outputs)
+    counted = [run.curve("parameters")[0] for run in runs if "parameters" in run.series]
+    return int(max((value for value in counted if np.isfinite(value)), default=0))
 
 
 def ranking(result: StudyResult, front: Collection[int] | None = None) -> list[TrialResult]:
@@ -273,6 +296,7 @@ def _with_runs(
                 params=trial.params,
                 runs=[own[key] for key in trial.run_keys],
                 enqueued=study.is_enqueued(trial.number),
+                error=trial.user_attrs.get(ERROR),
             )
         )
     return tried

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from storage import lease
@@ -35,8 +36,9 @@ from studies.run import FinishedRun, Run
 from studies.study import Study, differences, extends, name_problems
 from studies.tasks import Task
 from sweep.copyist import Copyist
+from sweep.execution import check_own_model, train_own_models
 from sweep.machine import here
-from sweep.results import TRAINED_ON, StudyResult, TrialResult, read_results
+from sweep.results import ERROR, TRAINED_ON, StudyResult, TrialResult, read_results
 from sweep.sampling import Asked, Proposals, check_sampler, quiet, total_trials
 from sweep.session import Again, Engine, Progress, Session, Source, Train, Watch
 from sweep.values import MOST_TRIALS, attributes, mean_loss
@@ -73,11 +75,13 @@ def run_study(
     on_progress: Callable[[Progress], None] | None = None,
     train: Train | None = None,
     wait: bool = False,
+    allow_code: bool = False,
 ) -> SearchOutcome:
     """Runs a study to its end, or goes on with it where it stopped.
 
     `db_url` is the storage, `name` the study's name there (else its own), `task` its data where
-    they have been loaded already, and `train` takes the place of the engine's. `on_progress` is
+    they have been loaded already, and `train` takes the place of the engine's. A study of an own
+    model is run with `allow_code` only, since it can do whatever its user can. `on_progress` is
     called about ten times a second at most, in this thread. On KeyboardInterrupt what is finished
     is saved, and the exception goes on.
 
@@ -96,8 +100,11 @@ def run_study(
     problems = name_problems(name)
     if problems:
         raise BadInput("\n".join(problems))
+    check_own_model(study, allow_code=allow_code)
     check_sampler(study)
     task = study.load_task() if task is None else task
+    if study.training.model is not None and train is None:
+        train = partial(train_own_models, study=study)
     watch = Watch(study, on_progress)
     watch.enter("opening")
     with (
@@ -317,7 +324,8 @@ class _Desk:
         curve = len(search.objectives) == 1 and not many
         return {
             "values": result.values,
-            "user_attrs": attributes(result.summary, few=many),
+            "user_attrs": attributes(result.summary, few=many)
+            | ({} if result.error is None else {ERROR: result.error}),
             "intermediate": mean_loss(result.runs) if curve else {},
             "run_keys": tuple(run.run.key(self.task.fingerprint) for run in result.runs),
         }

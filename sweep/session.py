@@ -229,6 +229,7 @@ class Session:
             params=trial.asked.params,
             runs=[trial.runs[key] for key in trial.keys],
             enqueued=self.study.is_enqueued(trial.asked.number),
+            error=next((e for key in trial.keys if (e := trial.runs[key].error)), None),
         )
         result = trial_results(self.study, self.task, [tried])[0]
         del self.open[result.number]

@@ -33,7 +33,8 @@ class Outcomes:
     """How some runs ended; every array is [runs].
 
     `epochs` are epochs to target where `solved`, else the budget; `spent` are the epochs trained.
-    `final_loss` is the loss of the last epoch, not finite where the run `diverged`.
+    `final_loss` is the loss of the last epoch, not finite where the run `diverged` (or failed,
+    which counts as that).
     """
 
     epochs: np.ndarray
@@ -52,7 +53,7 @@ def outcomes(runs: Sequence[FinishedRun]) -> Outcomes:
         epochs=np.where(solved, spent, budget),
         solved=solved,
         spent=spent,
-        diverged=np.array([run.ended == "diverged" for run in runs], dtype=bool),
+        diverged=np.array([run.ended in ("diverged", "failed") for run in runs], dtype=bool),
         final_loss=np.array([run.curve("loss")[-1] for run in runs], dtype=np.float64),
     )
 
@@ -390,8 +391,8 @@ def summarise(
     """Sums up the replicates of one configuration, trained under one budget.
 
     `plateaus` are those of the runs, in the same order; `parameters` and `epoch_flops` (training
-    FLOPs of one epoch) those of the configuration. Raises ValueError without runs, or when their
-    budgets differ.
+    FLOPs of one epoch, 0 if nobody counts them) those of the configuration. Raises ValueError
+    without runs, or when their budgets differ.
     """
     budgets = {run.run.epochs for run in runs}
     if len(budgets) != 1 or len(plateaus) != len(runs):
@@ -416,7 +417,7 @@ def summarise(
         escape_median=escape,
         plateau_median=median_time(plateaus.plateau_length, ~plateaus.plateau_censored).value,
         parameters=parameters,
-        flops=None if running_time.value is None else running_time.value * epoch_flops,
+        flops=running_time.value * epoch_flops if running_time.value and epoch_flops else None,
         solved=solved,
         censored=len(runs) - solved - diverged,
         diverged=diverged,

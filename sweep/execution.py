@@ -1,0 +1,234 @@
+"""Where runs of own models are trained: processes beside this one, each with one run at a time.
+
+A process is an executor of its own with a single worker, so that what a person's code does to it
+(raise, hang, run out of memory, end it) is done to one run: that run has failed, and a new process
+takes the next. Processes are spawned: they share nothing with this one, and their standard output
+goes into a file that nobody sees unless they die.
+"""
+
+import contextlib
+import faulthandler
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from studies.errors import BadInput
+from studies.own import digest, short_name
+from studies.run import FinishedRun, Run
+from studies.study import Study
+from studies.tasks import Task
+
+RUNS_OF_A_PROCESS = 50
+"""Runs after which a process is replaced, so that memory that a person's code leaks comes back."""
+
+GRACE = 10.0
+"""Seconds beyond its limit after which a process is ended from here, if it did not end itself."""
+
+LOG_LINES = 8
+"""Lines of what a process printed that are shown when it dies."""
+
+
+def check_own_model(study: Study, *, allow_code: bool) -> None:
+    """That a study's own model may be run, and is the one that the study was read with.
+
+    Nothing of it is imported for that. Raises BadInput.
+    """
+    model = study.training.model
+    if model is None:
+        return
+    if not allow_code:
+        raise BadInput(
+            f"{study.name}: training.model = {short_name(model)} is Python code, which can do "
+            "anything that you can; with --allow-code it is run, and without nothing of it is "
+            "imported"
+        )
+    if digest(model) != study.training.code:
+        raise BadInput(
+            f"{study.name}: {model.rpartition(':')[0]} is not the file that the study was read "
+            "with; it changed since"
+        )
+
+
+def train_own_models(
+    runs: Iterable[Run | None], task: Task, *, study: Study, workers: int | None = None
+) -> Generator[FinishedRun]:
+    """Trains runs of a study's own model and yields each when it ends, as `sweep.engine.train`.
+
+    In `workers` processes, by default one per core. A run that takes longer than the study's
+    `time_limit`, or whose process ends, has failed.
+    """
+    from sweep.engine.runtime import cores
+
+    offered = iter(runs)
+    model = study.training.model
+    if model is None:
+        raise ValueError(f"{study.name} has no own model")
+    exhausted = False
+    with tempfile.TemporaryDirectory(prefix="sweep-") as logs:
+        places = [
+            _Process(Path(logs, f"{n}.log"), task, model, study.training.time_limit)
+            for n in range(workers or cores())
+        ]
+        try:
+            while True:
+                for place in places:
+                    if place.training is None and not exhausted:
+                        run = next(offered, _END)
+                        exhausted = isinstance(run, _End)
+                        if run is None or isinstance(run, _End):
+                            break
+                        place.begin(run)
+                busy = [place for place in places if place.training is not None]
+                if not busy:
+                    if exhausted:
+                        return
+                    raise RuntimeError("no run is in training, and none was offered")
+                yield from _finished(busy)
+        finally:
+            for place in places:
+                place.end()
+
+
+class _End:
+    """What comes after the last run."""
+
+
+_END = _End()
+
+
+@dataclass(frozen=True)
+class _Training:
+    """A run in a process: its result to come, and when it is ended from here."""
+
+    run: Run
+    future: Future[FinishedRun]
+    deadline: float
+
+
+class _Process:
+    """A place for one process, which is started when it is first needed and when one has died."""
+
+    def __init__(self, log: Path, task: Task, model: str, limit: float | None) -> None:
+        self.log, self.task, self.model, self.limit = log, task, model, limit
+        self.training: _Training | None = None
+        self._executor: ProcessPoolExecutor | None = None
+        self._pid: Future[int] | None = None
+        self._runs = 0
+
+    def begin(self, run: Run) -> None:
+        if self._runs >= RUNS_OF_A_PROCESS:
+            self.end()
+        if self._executor is None:
+            self._executor = ProcessPoolExecutor(
+                1, get_context("spawn"), _prepare, (str(self.log), self.task, self.model)
+            )
+            self._pid, self._runs = self._executor.submit(os.getpid), 0
+        self._runs += 1
+        deadline = float("inf")
+        future = self._executor.submit(_train, run, self.limit)
+        if self.limit is not None:
+            # A new process takes its time to start, which is no run's.
+            deadline = time.monotonic() + self.limit + GRACE + (60.0 if self._runs == 1 else 0.0)
+        self.training = _Training(run, future, deadline)
+
+    def result(self) -> FinishedRun | None:
+        """The run that was in training, if it is over; the place is then free."""
+        training = self.training
+        if training is None:
+            return None
+        if not training.future.done():
+            if time.monotonic() < training.deadline:
+                return None
+            self._kill()
+        self.training = None
+        try:
+            # Runs are pickled on their way; the caller has the one that it gave.
+            return replace(training.future.result(), run=training.run)
+        except BrokenProcessPool:
+            from sweep.keras.own import failed
+
+            said = self._last_words()
+            self.end()
+            return failed(training.run, said)
+
+    def end(self) -> None:
+        """Ends the process, whatever it does."""
+        if self._executor is not None:
+            self._kill()
+            self._executor.shutdown(cancel_futures=True)
+        self._executor = self._pid = self.training = None
+
+    def _kill(self) -> None:
+        if self._pid is None:
+            return
+        # A process that never started has no number, and none that is dead can be ended.
+        with contextlib.suppress(BrokenProcessPool, ProcessLookupError):
+            os.kill(self._pid.result(), signal.SIGKILL)
+
+    def _last_words(self) -> str:
+        """Why a process died, as far as can be known here."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        printed, late, stack = text.rpartition("Timeout (")
+        if late:
+            own = [line.strip() for line in stack.splitlines() if _of(line, self.model)]
+            where = f"; it was in {own[0]}" if own else ""
+            return f"took longer than time_limit = {self.limit:g} seconds{where}"
+        tail = [line for line in printed.splitlines() or text.splitlines() if line.strip()]
+        said = "\n".join(tail[-LOG_LINES:])
+        return "its process ended: by its own code, or for want of memory" + (
+            f"; the last that it printed:\n{said}" if said else ""
+        )
+
+
+def _of(line: str, model: str) -> bool:
+    return f'File "{model.rpartition(":")[0]}"' in line
+
+
+def _finished(busy: list[_Process]) -> Iterator[FinishedRun]:
+    """Waits until a run ends, and yields those that have."""
+    trainings = [place.training for place in busy if place.training is not None]
+    nearest = min(training.deadline for training in trainings) - time.monotonic()
+    timeout = None if nearest == float("inf") else max(0.0, nearest)
+    wait([training.future for training in trainings], timeout, FIRST_COMPLETED)
+    for place in busy:
+        finished = place.result()
+        if finished is not None:
+            yield finished
+
+
+_here: tuple[Task, str] | None = None
+"""In a process: the data and the function of its runs."""
+
+
+def _prepare(log: str, task: Task, model: str) -> None:
+    """Begins a process: it prints into a file, leaves Ctrl-C to its parent, and has Keras."""
+    global _here
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    _here = (task, model)
+    from sweep.keras.model import keras_on_tensorflow
+
+    keras_on_tensorflow()
+
+
+def _train(run: Run, limit: float | None) -> FinishedRun:
+    """One run, in a process; a process in which it takes longer than `limit` seconds ends."""
+    from sweep.keras.own import train_own
+
+    assert _here is not None
+    if limit is not None:
+        # From a thread of the interpreter's own: code that never lets go of it is ended too.
+        faulthandler.dump_traceback_later(limit, exit=True, file=2)
+    try:
+        return train_own(run, *_here)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
