@@ -21,7 +21,12 @@ from sweep.analysis.bootstrap import (
 )
 from sweep.analysis.estimate import CONFIDENCE, Estimate
 from sweep.analysis.paired import middle
-from sweep.analysis.running_time import ert_interval
+from sweep.analysis.running_time import (
+    RuntimeDistribution,
+    ert_interval,
+    restarted,
+    runtime_distribution,
+)
 from sweep.analysis.survival import (
     KaplanMeier,
     kaplan_meier,
@@ -83,9 +88,11 @@ class GroupSummary:
     ert: Estimate
     plateau: Estimate
     curve: KaplanMeier
+    restarts: RuntimeDistribution
 
 
 def summarise_group(sample: Sample, budget: float) -> GroupSummary:
+    """What the runs of a group say, which `within` has cut to the budget."""
     beyond = np.where(sample.solved, sample.times, np.inf)
     waits = np.where(sample.waiting, np.inf, sample.plateau)
     one_trial = len(np.unique(sample.trials)) == 1
@@ -111,7 +118,14 @@ def summarise_group(sample: Sample, budget: float) -> GroupSummary:
         ert=cost,
         plateau=plateau,
         curve=kaplan_meier(sample.times, sample.solved),
+        restarts=_restarts(sample),
     )
+
+
+def _restarts(sample: Sample) -> RuntimeDistribution:
+    trials = [sample.trials == trial for trial in np.unique(sample.trials)]
+    runs = [(sample.spent[own], sample.solved[own]) for own in trials]
+    return runtime_distribution(*restarted(runs))
 
 
 def within(sample: Sample, budget: float) -> Sample:

@@ -34,6 +34,12 @@ def compare(
         bool,
         typer.Option("--law", help="Fit by which law the plateau goes with the setting, or all."),
     ] = False,
+    restarts: Annotated[
+        bool,
+        typer.Option(
+            "--restarts", help="Draw the share solved if runs that fail are started again."
+        ),
+    ] = False,
     measure: Annotated[
         str | None,
         typer.Option(
@@ -63,7 +69,7 @@ def compare(
     if as_json:
         print_json(document(found))
     else:
-        _show(found)
+        _show(found, restarts)
 
 
 def _chosen(
@@ -139,8 +145,14 @@ def _show_laws(found: "Sequence[StudyLaw]", *, every: bool) -> None:
             typer.echo(law_plot(one, one.law, out.width, colours), color=colours)
 
 
-def _show(found: "StudyComparison") -> None:
-    from sweep.cli.comparison import contrasts_table, groups_table, heading, survival_curves
+def _show(found: "StudyComparison", restarts: bool) -> None:
+    from sweep.cli.comparison import (
+        contrasts_table,
+        groups_table,
+        heading,
+        restart_curves,
+        survival_curves,
+    )
     from sweep.cli.screens import console
     from sweep.comparing import finding
 
@@ -155,7 +167,8 @@ def _show(found: "StudyComparison") -> None:
     out.print()
     out.print(groups_table(found))
     out.print()
-    typer.echo(survival_curves(found, out.width, colours), color=colours)
+    drawing = restart_curves if restarts else survival_curves
+    typer.echo(drawing(found, out.width, colours), color=colours)
     out.print()
     out.print(contrasts_table(found))
     if found.notes:

@@ -9,7 +9,6 @@ import numpy as np
 from rich.table import Table
 
 from sweep.analysis.estimate import Estimate
-from sweep.analysis.group import GroupSummary
 from sweep.cli.plot import COLOURS, Plot
 from sweep.cli.screens import table
 from sweep.comparing import StudyComparison
@@ -21,6 +20,8 @@ from sweep.report.sentences import listed
 HEIGHT = 12
 MOST_CURVES = len(COLOURS)
 """Groups drawn in one plot; more cannot be told apart."""
+
+LETTERS = string.ascii_uppercase[:MOST_CURVES]
 
 
 def heading(found: StudyComparison) -> str:
@@ -77,14 +78,56 @@ def survival_curves(found: StudyComparison, width: int, colours: bool) -> str:
     A letter stands on each curve where it is furthest from the others. Where half of all that
     happens does so in the first tenth of the axis, it is logarithmic.
     """
-    groups = found.result.groups[:MOST_CURVES]
     scale, unit = _scale(found)
+    groups = found.result.groups
+    lines = [(group.curve.times / scale, np.append(1.0, group.curve.survival)) for group in groups]
+    still = (
+        "runs still on their plateau"
+        if found.measure.name == "plateau"
+        else f"runs not yet at {percent(found.target)}"
+    )
     events = np.concatenate([np.repeat(g.curve.times, g.curve.events.astype(int)) for g in groups])
-    events = np.maximum(events, 0.5) / scale
-    end = found.result.budget / scale
-    end = min(end, 1.1 * float(events.max())) if len(events) else end
-    log = len(events) > 0 and float(np.median(events)) < 0.1 * end
-    start = 0.8 * float(events.min()) if log else 0.0
+    return _drawing(
+        lines, events / scale, found.result.budget / scale, (still, unit), width, colours
+    )
+
+
+def restart_curves(found: StudyComparison, width: int, colours: bool) -> str:
+    """The share of (configuration, seed) pairs solved by each cost, failed runs started again.
+
+    The empirical distribution of running times as COCO draws it, in `width` columns.
+    """
+    scale, unit = _scale(found)
+    groups = found.result.groups
+    lines = [
+        (group.restarts.costs / scale, np.append(0.0, group.restarts.share)) for group in groups
+    ]
+    costs = np.concatenate([costs[costs > 0.0] for costs, _ in lines])
+    ends = None, found.result.budget / scale
+    if len(costs):
+        ends = 0.8 * float(costs.min()), 1.1 * float(costs.max())
+    there = "escaped" if found.measure.name == "plateau" else "solved"
+    said = f"configurations {there}, runs that failed being started again"
+    return _drawing(lines, ends, (said, unit), width, colours)
+
+
+Step = tuple[np.ndarray, np.ndarray]
+"""Where a curve steps, and its shares: before the first step, and after each."""
+
+
+def _drawing(
+    lines: Sequence[Step],
+    ends: tuple[float | None, float],
+    said: tuple[str, str],
+    width: int,
+    colours: bool,
+) -> str:
+    """Curves with their letters between the ends of an axis, logarithmic unless it starts at None.
+
+    `said` is what the curves are and the unit of the axis.
+    """
+    drawn = lines[:MOST_CURVES]
+    log, start, end = ends[0] is not None, ends[0] or 0.0, ends[1]
 
     def at(x: np.ndarray) -> np.ndarray:
         return np.log10(np.maximum(x, start)) if log else x
@@ -93,27 +136,22 @@ def survival_curves(found: StudyComparison, width: int, colours: bool) -> str:
     labels = {0.0: "0 %", 0.25: "25 %", 0.5: "50 %", 0.75: "75 %", 1.0: "100 %"}
     plot = Plot(max(8, width - 7), HEIGHT, (left, right), (-0.02, 1.04))
     plot.level(0.5)
-    for colour, group in zip(COLOURS, groups, strict=False):
-        xs, ys = _steps(group, scale, end)
-        plot.curve(at(xs), ys, colour)
+    for colour, (steps, shares) in zip(COLOURS, drawn, strict=False):
+        last = max(end, float(steps[-1])) if len(steps) else end
+        xs = np.concatenate([[0.0], np.repeat(steps, 2), [last]])
+        plot.curve(at(xs), np.repeat(shares, 2), colour)
     places = np.linspace(left, right, 100)[2:]
-    values = 10.0**places if log else places
-    for row, (letter, colour) in enumerate(zip(_letters(found), COLOURS, strict=False)):
-        if row < len(groups):
-            best, share = _apart(groups, row, scale, values)
+    for row, (letter, colour) in enumerate(zip(LETTERS, COLOURS, strict=False)):
+        if row < len(drawn):
+            best, share = _apart(drawn, row, 10.0**places if log else places)
             plot.letter(float(places[best]), share, letter, colour)
     ticks = _log_ticks(start, end) if log else _ticks(end)
     marks = dict(zip(at(np.array(ticks)).tolist(), (f"{t:g}" for t in ticks), strict=True))
-    left_out = len(found.result.groups) - len(groups)
+    left_out = len(lines) - len(drawn)
     also = f" ({left_out} more groups not drawn)" if left_out else ""
-    still = (
-        "runs still on their plateau"
-        if found.measure.name == "plateau"
-        else f"runs not yet at {percent(found.target)}"
-    )
-    axis = " on a logarithmic scale" if log else ""
-    said = f"{still}, by {unit}{axis} – dotted: half of them{also}"
-    return "\n".join([textwrap.fill(said, width), *plot.lines(marks, labels, colours)])
+    axis = f"by {said[1]}{' on a logarithmic scale' if log else ''}"
+    heading = textwrap.fill(f"{said[0]}, {axis} – dotted: half of them{also}", width)
+    return "\n".join([heading, *plot.lines(marks, labels, colours)])
 
 
 def _scale(found: StudyComparison) -> tuple[float, str]:
@@ -145,22 +183,9 @@ def _log_ticks(start: float, end: float) -> list[float]:
     return [tick for tick in ticks if start <= tick <= end]
 
 
-def _steps(group: GroupSummary, scale: float, end: float) -> tuple[np.ndarray, np.ndarray]:
-    """The curve as a line with steps, up to `end`."""
-    times = group.curve.times / scale
-    shares = np.concatenate([[1.0], group.curve.survival])
-    xs = np.concatenate([[0.0], np.repeat(times, 2), [max(end, times[-1] if len(times) else end)]])
-    return xs, np.repeat(shares, 2)
-
-
-def _apart(
-    groups: Sequence[GroupSummary], row: int, scale: float, at: np.ndarray
-) -> tuple[int, float]:
-    """Where a group's curve is furthest from the others: which of `at`, and its share there."""
-    shares = np.ones((len(groups), len(at)))
-    for place, group in enumerate(groups):
-        after = np.searchsorted(group.curve.times / scale, at, side="right")
-        shares[place] = np.concatenate([[1.0], group.curve.survival])[after]
+def _apart(lines: Sequence[Step], row: int, at: np.ndarray) -> tuple[int, float]:
+    """Where a curve is furthest from the others: which of `at`, and its share there."""
+    shares = np.stack([share[np.searchsorted(steps, at, side="right")] for steps, share in lines])
     apart = np.abs(shares - shares[row])
     apart[row] = 1.0
     best = int(np.argmax(apart.min(axis=0)))
@@ -168,8 +193,7 @@ def _apart(
 
 
 def _letters(found: StudyComparison) -> list[str]:
-    drawn = string.ascii_uppercase[:MOST_CURVES]
-    return [drawn[place : place + 1] for place in range(len(found.result.groups))]
+    return [LETTERS[place : place + 1] for place in range(len(found.result.groups))]
 
 
 def _share(found: Estimate) -> str:

@@ -89,6 +89,10 @@ def _group(group: Group, summary: GroupSummary) -> dict[str, Any]:
             "low": summary.curve.low.tolist(),
             "high": summary.curve.high.tolist(),
         },
+        "restarts": {
+            "costs": summary.restarts.costs.tolist(),
+            "solved": summary.restarts.share.tolist(),
+        },
     }
 
 

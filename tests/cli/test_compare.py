@@ -94,6 +94,8 @@ def test_a_setting_is_compared_in_text_tables_and_a_drawing(grid: Path, sweep: A
         "grid --by optimizer",
         "grid --by layers --measure flops",
         "grid --by layers --measure plateau",
+        "grid --by layers --restarts",
+        "small --by optimizer --restarts --measure plateau",
         "grid --trial 0 --trial 6",
         "grid --law",
         "grid --by layers --law",
@@ -135,6 +137,15 @@ def test_the_document_has_groups_contrasts_and_the_finding(grid: Path, sweep: An
     assert document["fastest"] == "1"
     text = " ".join(sweep("compare", "grid", "--by", "layers").stdout.split())
     assert all(" ".join(sentence.split()) in text for sentence in document["finding"])
+
+
+def test_runs_that_fail_may_be_drawn_as_started_again(grid: Path, sweep: Any) -> None:
+    text = sweep("compare", "small", "--by", "optimizer", "--restarts").stdout
+    assert "runs that failed being started again" in " ".join(text.split())
+    document = json.loads(sweep("compare", "small", "--by", "optimizer", "--json").stdout)
+    adam, sgd = (group["restarts"] for group in document["groups"])
+    assert adam["solved"][-1] == 1
+    assert sgd == {"costs": [], "solved": []}
 
 
 def test_the_only_setting_needs_no_name(grid: Path, sweep: Any) -> None:
