@@ -87,9 +87,12 @@ def survival_curves(found: StudyComparison, width: int, colours: bool) -> str:
         else f"runs not yet at {percent(found.target)}"
     )
     events = np.concatenate([np.repeat(g.curve.times, g.curve.events.astype(int)) for g in groups])
-    return _drawing(
-        lines, events / scale, found.result.budget / scale, (still, unit), width, colours
-    )
+    events = events[events > 0.0] / scale
+    end = found.result.budget / scale
+    end = min(end, 1.1 * float(events.max())) if len(events) else end
+    log = len(events) > 0 and float(np.median(events)) < 0.1 * end
+    start = 0.8 * float(events.min()) if log else None
+    return _drawing(lines, (start, end), (still, unit), width, colours)
 
 
 def restart_curves(found: StudyComparison, width: int, colours: bool) -> str:
