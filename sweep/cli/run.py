@@ -1,7 +1,7 @@
 """The command `run`: from a study file to a database, a table and a report."""
 
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +23,7 @@ from sweep.cli.stopping import GO_ON, interruptible
 if TYPE_CHECKING:
     from studies.study import Study
     from studies.tasks import Task
+    from sweep.explain import Explanation
     from sweep.report.live import Live
     from sweep.search import Progress, SearchOutcome
 
@@ -86,6 +87,10 @@ def run(
         int | None,
         typer.Option(min=1, max=65535, help="Where --watch listens; default: any free port."),
     ] = None,
+    allow_code: Annotated[
+        bool,
+        typer.Option("--allow-code", help="Run the Python function that a study file names."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a study: which configuration learns in the fewest epochs?
@@ -114,9 +119,13 @@ def run(
     changes = dict(setting(text) for text in settings or [])
     changes |= {key: value for key, value in options.items() if value is not None}
     asked = read_study(study or DEFAULT_STUDY).changed(changes)
+    if asked.training.model is not None:
+        from sweep.execution import check_own_model
+
+        check_own_model(asked, allow_code=allow_code)
     page = None if no_report else writable(report or file_for(asked.name, ".html"), "--report")
     live = _watched(asked, storage, port) if watch else nullcontext()
-    outcome = _search(asked, _data(asked), storage, wait, live)
+    outcome = _search(asked, _data(asked), storage, wait, allow_code, live)
     _end(outcome, storage, page, as_json)
 
 
@@ -150,6 +159,7 @@ def _search(
     task: "Task",
     storage: str,
     wait: bool,
+    allow_code: bool,
     live: AbstractContextManager["Live | None"],
 ) -> "SearchOutcome":
     from storage.database import StorageFailure
@@ -165,7 +175,9 @@ def _search(
                 if page is not None:
                     page.show(described(progress), progress.runs_done, progress.runs_total)
 
-            return run_study(study, storage, task=task, on_progress=show_all, wait=wait)
+            return run_study(
+                study, storage, task=task, on_progress=show_all, wait=wait, allow_code=allow_code
+            )
     except LeaseHeld as held:
         raise StorageFailure(
             f"{held};\nthe same with --wait watches it until it ends and then goes on, and "
@@ -195,8 +207,9 @@ def _end(outcome: "SearchOutcome", storage: str, page: Path | None, as_json: boo
         from sweep.report import write_report
 
         try:
+            why = _why(storage, result.name)
             with writing(page):
-                write_report(result, page)
+                write_report(result, page, why=why)
         except OSError as error:
             failure, page = error, None
     if as_json:
@@ -205,6 +218,16 @@ def _end(outcome: "SearchOutcome", storage: str, page: Path | None, as_json: boo
         _print_ending(outcome, storage, page)
     if failure is not None:
         raise failure
+
+
+def _why(storage: str, name: str) -> "Explanation | None":
+    """What `explain` found about the study, if it was asked; the answer does without."""
+    from storage.database import StorageFailure, open_database
+    from sweep.report.why import found_why
+
+    with suppress(StorageFailure), open_database(storage, create=False) as database:
+        return found_why(database, name)
+    return None
 
 
 def _document(outcome: "SearchOutcome", page: Path | None) -> dict[str, Any]:

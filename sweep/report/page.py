@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studies.errors import BadInput
 from sweep.machine import versions
@@ -28,12 +28,16 @@ from sweep.report import (
     solved,
     table,
     time_spent,
+    why,
 )
 from sweep.report.drawing import DASHES, PALETTE, QUIET, colours, hover, swapped
 from sweep.report.packing import MARK
 from sweep.report.rows import count, number
 from sweep.report.story import Section, Story, tell
 from sweep.results import StudyResult
+
+if TYPE_CHECKING:
+    from sweep.explain import Explanation
 
 SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
     curves.section,
@@ -46,12 +50,19 @@ SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
 """The sections between the answer and the table, in the order in which a reader asks."""
 
 
-def write_report(result: StudyResult, path: Path | str, *, made: datetime | None = None) -> None:
+def write_report(
+    result: StudyResult,
+    path: Path | str,
+    *,
+    why: "Explanation | None" = None,
+    made: datetime | None = None,
+) -> None:
     """Writes the report of a study to a file, whole or not at all.
 
-    `made` is the time it gives as its own; now, if left out. An existing file is replaced. Raises
-    BadInput when `path` cannot be a file: a directory or a device, or in a directory that does not
-    exist or cannot be written to; OSError when the disk fails.
+    `why` is what `explain` found about it (see `sweep.report.why.found_why`), `made` the time that
+    the page gives as its own; now, if left out. An existing file is replaced. Raises BadInput when
+    `path` cannot be a file: a directory or a device, or in a directory that does not exist or
+    cannot be written to; OSError when the disk fails.
     """
     path = Path(path)
     if path.is_dir():
@@ -62,7 +73,7 @@ def write_report(result: StudyResult, path: Path | str, *, made: datetime | None
     path = path.resolve()
     if not path.parent.is_dir():
         raise BadInput(f"cannot write the report {path}: there is no directory {path.parent}")
-    page = render_report(result, made=made)
+    page = render_report(result, why=why, made=made)
     try:
         handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except PermissionError as error:
@@ -79,9 +90,14 @@ def write_report(result: StudyResult, path: Path | str, *, made: datetime | None
         raise
 
 
-def render_report(result: StudyResult, *, made: datetime | None = None) -> str:
+def render_report(
+    result: StudyResult,
+    *,
+    why: "Explanation | None" = None,
+    made: datetime | None = None,
+) -> str:
     """The report of a study as an HTML page, for any number of trials, solved or not."""
-    return _template().render(context(result, made or datetime.now(UTC)))
+    return _template().render(context(tell(result, why), made or datetime.now(UTC)))
 
 
 def render_live(result: StudyResult, *, whole: bool) -> str:
@@ -90,7 +106,7 @@ def render_live(result: StudyResult, *, whole: bool) -> str:
     As a `whole` it has its scripts, and asks its server for what is new; else it is what an open
     page takes in.
     """
-    values = context(result, datetime.now(UTC)) | {"live": True}
+    values = context(tell(result), datetime.now(UTC)) | {"live": True}
     if whole:
         values["script"] += _inline("live.js")
     else:
@@ -98,13 +114,15 @@ def render_live(result: StudyResult, *, whole: bool) -> str:
     return _template().render(values)
 
 
-def context(result: StudyResult, made: datetime) -> dict[str, Any]:
+def context(story: Story, made: datetime) -> dict[str, Any]:
     """Everything that the template shows, as plain values."""
-    story = tell(result)
+    result = story.result
     sections = [section for make in SECTIONS if (section := make(story)) is not None]
     shown = next((section.more for section in sections if section.id == "curves"), None)
     listing = table.listing(story) if story.rows else None
+    explained = why.section(story)
     plots = [plot for section in sections for plot in section.plots]
+    plots += explained.plots if explained else []
     marks = {hover(row): f"{MARK}{row.number}" for row in story.rows}
     figures = {
         plot.id: [
@@ -130,6 +148,7 @@ def context(result: StudyResult, made: datetime) -> dict[str, Any]:
             ("answer", "The answer"),
             *[(section.id, section.short) for section in sections],
             *([("table", "Configurations")] if listing else []),
+            *([(explained.id, explained.short)] if explained else []),
             ("method", "Method"),
         ],
         "answer": sentences.answer(story.rows, story.budget, story.target, story.goals),
@@ -141,6 +160,7 @@ def context(result: StudyResult, made: datetime) -> dict[str, Any]:
         "sections": sections,
         "curve_numbers": shown["numbers"] if shown else set(),
         "table": listing,
+        "why": explained,
         "definitions": method.definitions(story.target, story.budget, story.goals),
         "facts": method.facts(story),
         "repeat": method.repeat(result),

@@ -79,6 +79,12 @@ const Report = (() => {
       Object.assign(note, { align: "left", yshift: 12, font: { ...note.font, size: 10.5 } });
       layout.height += 14;
     }
+    const ticks = layout.xaxis?.type === "log" ? layout.xaxis.tickvals ?? [] : [];
+    const decades = ticks.filter((tick) => Math.abs(Math.log10(tick) % 1) < 1e-9);
+    if (ticks.length > 4 && decades.length > 1) {
+      layout.xaxis.ticktext = decades.map((tick) => layout.xaxis.ticktext[ticks.indexOf(tick)]);
+      layout.xaxis.tickvals = decades;
+    }
     // Legends of many entries take several lines here.
     const named = data.filter((trace) => trace.name && trace.showlegend !== false);
     if (layout.legend && named.length > 1) {

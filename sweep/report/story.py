@@ -6,7 +6,7 @@ study has nothing to show there.
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.plateau import ChanceBand
 from sweep.report.drawing import Figure, percent
@@ -14,13 +14,20 @@ from sweep.report.measure import Measure, first, ranked_by
 from sweep.report.rows import Row, ranked, searched
 from sweep.results import StudyResult
 
+if TYPE_CHECKING:
+    from sweep.explain import Explanation
+
 
 @dataclass(frozen=True)
 class Story:
-    """A study's result as all sections see it: `rows` are its trials, the most efficient first."""
+    """A study's result as all sections see it.
+
+    `rows` are its trials, the most efficient first; `why` what `explain` found about it, if it did.
+    """
 
     result: StudyResult
     rows: tuple[Row, ...]
+    why: "Explanation | None" = None
 
     @cached_property
     def names(self) -> list[str]:
@@ -68,9 +75,9 @@ class Story:
         return frozenset(name for name, span in space.items() if getattr(span, "log", False))
 
 
-def tell(result: StudyResult) -> Story:
-    """The story of a study."""
-    return Story(result, tuple(ranked(result)))
+def tell(result: StudyResult, why: "Explanation | None" = None) -> Story:
+    """The story of a study, and of what explains it."""
+    return Story(result, tuple(ranked(result)), why)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ analysis: what a report is made from, without training anything."""
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from storage.trials import TaskFacts
 from studies.run import FinishedRun, Run
@@ -180,3 +182,49 @@ def grid() -> StudyResult:
     return result_of(
         [{"optimizer": o, "learning_rate": r} for o in names for r in rates], study=study
     )
+
+
+DRAWN = """() => [...document.querySelectorAll('.plot')].every((plot) => plot.data &&
+    plot.querySelectorAll('.trace, .heatmaplayer image, .points path').length > 0)"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Reader:
+    """A page opened without a network, and what it complained of or asked for."""
+
+    def __init__(self, browser: Browser, path: Path, **context):
+        self.context = browser.new_context(**context)
+        self.context.set_offline(True)
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+        self.page.wait_for_function(DRAWN)
+
+    def _heard(self, message):
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="module")
+def open_report(browser):
+    opened: list[Reader] = []
+
+    def open_(path: Path, **context) -> Reader:
+        opened.append(Reader(browser, path, **context))
+        return opened[-1]
+
+    yield open_
+    for reader in opened:
+        reader.context.close()

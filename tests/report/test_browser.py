@@ -7,44 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
 from sweep.report import write_report
 from sweep.report.rows import ranked
 
-from .conftest import CHROMIUM, FLAGS
-
-DRAWN = """() => [...document.querySelectorAll('.plot')].every((plot) => plot.data &&
-    plot.querySelectorAll('.trace, .heatmaplayer image, .points path').length > 0)"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-class Reader:
-    """A page opened without a network, and what it complained of or asked for."""
-
-    def __init__(self, browser: Browser, path: Path, **context):
-        self.context = browser.new_context(**context)
-        self.context.set_offline(True)
-        self.page: Page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-        self.page.wait_for_function(DRAWN)
-
-    def _heard(self, message):
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+from .conftest import Reader
 
 
 @pytest.fixture(scope="module")
@@ -52,19 +20,6 @@ def path(result, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(result, path)
     return path
-
-
-@pytest.fixture(scope="module")
-def open_report(browser):
-    opened: list[Reader] = []
-
-    def open_(path: Path, **context) -> Reader:
-        opened.append(Reader(browser, path, **context))
-        return opened[-1]
-
-    yield open_
-    for reader in opened:
-        reader.context.close()
 
 
 @pytest.fixture(scope="module")
