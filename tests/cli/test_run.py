@@ -219,7 +219,7 @@ def test_a_report_that_cannot_be_written_keeps_the_answer(
 ) -> None:
     from sweep import report
 
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(report, "write_report", full)
