@@ -75,13 +75,17 @@ def import_study(
             )
             before = 0
         if ours.revision == named.revision:
-            if ours.updated < named.updated and ours.document != named.document:
+            newer = ours.updated < named.updated
+            if newer and ours.document != named.document:
                 ours = update_document(
                     target, ours, named.document, task_name=named.task.name, lease=lease
                 )
             for page in batches(trials, _PAGE):
                 put_trials(target, ours, page, lease=lease, mirrored=False)
-        if find_study(source, name) != theirs:
+            if newer or before == 0:
+                _date(target, named, lease)
+        again = find_study(source, name)
+        if again is None or (again.uuid, again.revision) != (theirs.uuid, theirs.revision):
             raise StorageFailure(
                 f"the study {name!r} in {source.url} was changed while it was read; import it again"
             )
@@ -111,6 +115,17 @@ def _keys(source: Database, study: StoredStudy, used: Sequence[str]) -> list[str
     waiting = sa.select(runs.c.key).where(runs.c.trained_for == study.uuid, ~linked)
     more = source.read(lambda connection: list(connection.execute(waiting).scalars()))
     return list(dict.fromkeys([*used, *more]))
+
+
+def _date(target: Database, study: StoredStudy, lease: Lease) -> None:
+    """Lets a study be as old here as it is where it came from."""
+    dated = studies.update().where(studies.c.uuid == study.uuid).values(updated=study.updated)
+
+    def write(connection: Connection) -> None:
+        lease.check(connection)
+        connection.execute(dated)
+
+    target.write(write)
 
 
 def _copy(

@@ -125,6 +125,26 @@ def complete(
         return total - there
 
 
+def lacks(db: Database, stored: StoredStudy, total: int) -> int:
+    """How many of our `total` trials Optuna's study lacks; changes nothing. Raises as `complete`.
+    """
+    storage = db.optuna_storage()
+    with db.plainly():
+        study_id = _find(storage, stored.name)
+        if study_id is None:
+            return total
+        mark = _mark(storage, study_id)
+        if mark.get("study") != stored.uuid:
+            raise BadInput(_taken(db, stored.name))
+        if mark.get("revision") != stored.revision:
+            return total
+        there = _count(storage, study_id, total)
+        if _last_is_ours(storage, study_id, there, total):
+            return total - there
+        _refuse_strangers(db, storage, study_id, stored)
+        return total
+
+
 def remove(db: Database, stored: StoredStudy) -> None:
     """Deletes Optuna's study of ours, if it is there; one of another's is left alone."""
     storage = db.optuna_storage()

@@ -17,6 +17,7 @@ from sweep.cli import (
     administer,
     bench,
     compare,
+    exchange,
     explain,
     export,
     guess,
@@ -118,4 +119,6 @@ app.command()(models.model)
 app.command()(models.predict)
 app.command()(administer.dashboard)
 app.command()(administer.delete)
+app.command("import")(exchange.import_studies)
+app.command()(exchange.doctor)
 app.command()(bench.bench)

@@ -1,0 +1,99 @@
+"""The commands on a whole storage: `import` studies from another, and `doctor`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studies.errors import BadInput
+from sweep.cli.options import DEFAULT_STORAGE, Json, Storage
+
+if TYPE_CHECKING:
+    from storage.doctor import Health
+
+
+def import_studies(
+    source: Annotated[
+        str, typer.Argument(metavar="URL", help="The storage to take from, left as it is.")
+    ],
+    name: Annotated[
+        str | None, typer.Argument(metavar="[STUDY]", help="A study there; default: all of them.")
+    ] = None,
+    new_name: Annotated[
+        str | None, typer.Option("--name", help="What the study is called here; default: the same.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Take studies from another storage, with their runs and curves.
+
+    Nothing is stored twice: a study that was imported before brings what it has become since.
+    """
+    from storage.database import open_database
+    from storage.exchange import import_study
+    from storage.trials import study_lines
+
+    if new_name is not None and name is None:
+        raise BadInput("--name: it is for one study; say which")
+    with open_database(source, create=False) as theirs, open_database(storage) as ours:
+        names = [name] if name is not None else [line.name for line in study_lines(theirs)]
+        for one in names:
+            done = import_study(theirs, ours, one, new_name=new_name)
+            typer.echo(
+                f"{done.name}: {done.trials:,} trials ({done.new_trials:,} new), "
+                f"{done.runs:,} runs ({done.new_runs:,} new)"
+            )
+        if not names:
+            typer.echo(f"No study in {theirs.url}.", err=True)
+
+
+def doctor(
+    mend: Annotated[
+        bool,
+        typer.Option(
+            "--mend", help="Take damaged runs out; `run` trains them anew, to the same trials."
+        ),
+    ] = False,
+    as_json: Json = False,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Check a storage: counts, every curve's checksum, what refers to nothing.
+
+    Ends with status 1 where something is wrong.
+    """
+    from storage import doctor as clinic
+    from storage.database import open_database
+    from sweep.cli.inspect import print_json
+
+    with open_database(storage, create=False) as database:
+        health = clinic.examine(database)
+        taken = clinic.mend(database, health.damaged) if mend and health.damaged else 0
+    if as_json:
+        print_json(
+            {
+                "storage": health.storage,
+                "counts": dict(health.counts),
+                "problems": list(health.problems),
+                "damaged": list(health.damaged),
+                "trials_taken_out": taken,
+            }
+        )
+    else:
+        _say(health, taken, mend)
+    if health.problems:
+        raise typer.Exit(1)
+
+
+def _say(health: "Health", taken: int, mended: bool) -> None:
+    typer.echo(health.storage)
+    for what, count in health.counts.items():
+        typer.echo(f"{count:>15,}  {what}")
+    for problem in health.problems:
+        typer.echo(f"wrong: {problem}")
+    if not health.problems:
+        typer.echo("Nothing is wrong.")
+    elif mended and health.damaged:
+        typer.echo(
+            f"Took out {len(health.damaged):,} runs and {taken:,} trials; `run` on the same "
+            "studies trains them anew."
+        )
+    elif health.damaged:
+        typer.echo("`doctor --mend` takes damaged runs out, and `run` trains them anew.")
