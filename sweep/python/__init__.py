@@ -1,0 +1,155 @@
+"""sweep from Python and in notebooks: a study is run or opened, and looked at.
+
+`run` trains what is missing of a study and `open` reads a stored one; either way the outcome is a
+`Result`, whose tables are pandas data frames and whose figures are plotly's. A result is the study
+as it was when it was read: open it again to see what has come since.
+
+What is wrong with an argument is `BadInput`, a storage that cannot be used now `StorageFailure`.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studies.errors import BadInput
+from sweep.python.findings import Comparison, Figures, Why
+from sweep.python.progress import Shown, shown
+from sweep.python.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from studies.study import Study
+
+__all__ = ["Comparison", "Figures", "Result", "Why", "open", "run", "studies"]
+
+DEFAULT_STUDY = "hello-lstm"
+
+
+def run(
+    study: str | os.PathLike[str] | None = None,
+    *,
+    name: str | None = None,
+    trials: int | None = None,
+    replicates: int | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    csv: str | os.PathLike[str] | None = None,
+    label: str | None = None,
+    timesteps: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    storage: str | None = None,
+    progress: Shown = True,
+    wait: bool = False,
+) -> Result:
+    """Runs a study to its end, or goes on with it where it stopped, and returns what it found.
+
+    `study` is a shipped study's name or the path of a study file; left out, it is `hello-lstm`. The
+    other arguments are the options of `python -m sweep run`; what is left out is as the study file
+    has it:
+
+    - `name`: the study's name in the storage; with `csv` and no `study` it is the file's.
+    - `trials`: configurations to try; `replicates`: trainings of each, from seeds 0 … n − 1;
+      `epochs`: the budget of a training; `seed`: the seed of the search.
+    - `csv`: a CSV to learn, one row a record; `label`: its column to predict; `timesteps`: steps
+      into which the other columns are divided.
+    - `settings`: other keys of the study file, such as `{"training.batch_size": 16,
+      "space.units": [4, 8]}`.
+    - `storage`: the database as an SQLAlchemy URL; left out, the environment's `SWEEP_STORAGE`,
+      else `sqlite:///sweep.db`.
+    - `progress`: whether to show it, under the cell of a notebook and on standard error elsewhere;
+      or a function to be called with each `Progress`.
+    - `wait`: where another process works on the study, watch it until it ends, and go on.
+
+    A study that is there is continued; more trials, replicates or epochs extend it. Raises BadInput
+    for settings that make no study, or a study of this name that asks for something else;
+    StorageFailure where the storage cannot be written, or another process works on the study. On
+    KeyboardInterrupt what is finished is kept, and the same call goes on.
+    """
+    asked = _asked(
+        study,
+        {
+            "name": name,
+            "search.trials": trials,
+            "training.replicates": replicates,
+            "training.epochs": epochs,
+            "search.seed": seed,
+            "task.csv": csv,
+            "task.label": label,
+            "task.timesteps": timesteps,
+        },
+        settings or {},
+    )
+    from sweep.search import run_study
+
+    url = _storage(storage)
+    with shown(progress) as show:
+        outcome = run_study(asked, url, on_progress=show, wait=wait)
+    return Result(outcome.result, url)
+
+
+def open(name: str, *, storage: str | None = None) -> Result:
+    """The study of that name in the storage, as far as it has come.
+
+    `storage` is the database as an SQLAlchemy URL; left out, the environment's `SWEEP_STORAGE`,
+    else `sqlite:///sweep.db`. Raises BadInput where there is no such storage or study, and
+    StorageFailure where it cannot be read.
+    """
+    from storage.database import open_database
+    from sweep.results import read_results
+
+    url = _storage(storage)
+    with open_database(url, create=False) as database:
+        return Result(read_results(database, name), url)
+
+
+def studies(*, storage: str | None = None) -> "pd.DataFrame":
+    """The studies in the storage, a row each, the oldest first.
+
+    Columns: `study` and `task` (str), `trials`, `runs` and `solved_runs` (int64), `created` and
+    `updated` (datetime64, UTC). Raises BadInput where there is no storage.
+    """
+    import pandas as pd
+
+    from storage.database import open_database
+    from storage.trials import study_lines
+
+    with open_database(_storage(storage), create=False) as database:
+        lines = study_lines(database)
+    columns = ["study", "task", "trials", "runs", "solved_runs", "created", "updated"]
+    rows = [[getattr(line, "name" if c == "study" else c) for c in columns] for line in lines]
+    kinds = {"study": "str", "task": "str"} | dict.fromkeys(columns[2:5], "int64")
+    kinds |= dict.fromkeys(columns[5:], "datetime64[us, UTC]")
+    return pd.DataFrame(rows, columns=columns).astype(kinds)
+
+
+def _storage(given: str | None) -> str:
+    """The storage's URL, as the command line finds it."""
+    from sweep.cli.options import DEFAULT_STORAGE
+
+    return given or os.environ.get("SWEEP_STORAGE") or DEFAULT_STORAGE
+
+
+def _asked(
+    study: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> "Study":
+    """The study that the arguments of `run` ask for; BadInput where they ask for none."""
+    from studies.problems import quoted
+    from studies.study import name_problems, read_study
+
+    changes = {key: value for key, value in options.items() if value is not None}
+    twice = [key for key in changes if key in settings]
+    if twice:
+        raise BadInput(f"settings: {twice[0]} is given as an argument as well; leave one out")
+    if "task.csv" in changes and study is None and "name" not in changes:
+        stem = Path(changes["task.csv"]).stem
+        if name_problems(stem):
+            raise BadInput(
+                f"csv {os.fspath(changes['task.csv'])}: its study would be called {quoted(stem)}, "
+                "which cannot be a name; give it another: name=…"
+            )
+        changes["name"] = stem
+    return read_study(DEFAULT_STUDY if study is None else study).changed({**settings, **changes})
