@@ -42,9 +42,10 @@ def keras_script(finished: FinishedRun, task: Task, data: str, *, title: str, pi
     line what the run is, and `picture` is the file into which the script draws the curve.
     """
     text = _script(finished, task, data, title, picture, _layer_by_layer)
-    if len(text.splitlines()) > MOST_LINES:
-        return _script(finished, task, data, title, picture, _in_a_loop)
-    return text
+    if len(text.splitlines()) <= MOST_LINES:
+        return text
+    looped = _script(finished, task, data, title, picture, _in_a_loop)
+    return min(text, looped, key=lambda script: len(script.splitlines()))
 
 
 def data_lines(asked: object, task: Task, reading: CsvReading | None = None) -> str | None:
