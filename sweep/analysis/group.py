@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sweep.analysis.binomial import wilson
 from sweep.analysis.bootstrap import (
     expanded_tail,
     median_interval,
@@ -20,6 +21,7 @@ from sweep.analysis.bootstrap import (
     resampled_medians,
 )
 from sweep.analysis.estimate import CONFIDENCE, Estimate
+from sweep.analysis.kaplan_meier import KaplanMeier, kaplan_meier
 from sweep.analysis.paired import middle
 from sweep.analysis.running_time import (
     RuntimeDistribution,
@@ -27,14 +29,7 @@ from sweep.analysis.running_time import (
     restarted,
     runtime_distribution,
 )
-from sweep.analysis.survival import (
-    KaplanMeier,
-    kaplan_meier,
-    mean_within,
-    median_time,
-    success_rate,
-    wilson,
-)
+from sweep.analysis.survival import mean_within, median_time, success_rate
 
 MANY = 5
 """Trials from which on they are resampled, instead of the seeds."""

@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from statistics import NormalDist
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from studies.run import FinishedRun
-from sweep.analysis.binomial import quantile_above, upper_tail
+from sweep.analysis.binomial import quantile_above, upper_tail, wilson
 from sweep.analysis.bootstrap import ratio_interval
 from sweep.analysis.estimate import CONFIDENCE, Estimate
 from sweep.analysis.plateau import Plateaus
@@ -150,132 +150,6 @@ def _interval_rank(replicates: int, confidence: float) -> int:
     if 2 * narrow > replicates:
         return wide
     return min(wide, narrow, key=lambda rank: abs(coverage(rank) - confidence))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class KaplanMeier:
-    """The share of replicates still unsolved after each time at which some were solved.
-
-    Arrays [times]: `times` in epochs, ascending; `at_risk` replicates under way just before it,
-    `events` solved at it, `survival` the share unsolved after it, `low` and `high` its pointwise
-    interval. Before the first time the share is 1; nothing is known after `last` epochs.
-    """
-
-    times: np.ndarray
-    at_risk: np.ndarray
-    events: np.ndarray
-    survival: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    last: float
-
-    def median(self) -> Estimate:
-        """The first time with half or more solved, and the same for both ends of the band.
-
-        The way of Brookmeyer and Crowley 1982, doi:10.2307/2530286.
-        """
-        return Estimate(*(self._first_at_half(s) for s in (self.survival, self.low, self.high)))
-
-    def _first_at_half(self, share: np.ndarray) -> float | None:
-        # A share of one half may come out of the products as 0.5 plus a rounding error.
-        reached = np.flatnonzero(share <= 0.5 + 1e-12)
-        return float(self.times[reached[0]]) if len(reached) else None
-
-
-def kaplan_meier(
-    epochs: np.ndarray,
-    solved: np.ndarray,
-    confidence: float = CONFIDENCE,
-    band: Literal["wilson", "log-log"] = "wilson",
-) -> KaplanMeier:
-    """Kaplan and Meier's estimate of the share still unsolved, with pointwise intervals.
-
-    The band is Wilson's interval for as many replicates as would give, without censoring, the
-    variance that Greenwood's formula gives with it (Rothman 1978,
-    doi:10.1016/0021-9681(78)90043-7): under one budget simply that of the share of replicates. It
-    has a width where the curve is 1 or 0, where that of most textbooks, Greenwood's variance on the
-    scale of log(−log S), has none: with 5 replicates that one covers 61 % of the time where 80 %
-    are unsolved. It is here as "log-log", since other programs give it (Kalbfleisch and Prentice
-    2002, section 1.4).
-
-    A replicate censored at an epoch counts as under way in it. Raises ValueError without
-    replicates.
-    """
-    epochs, solved = np.asarray(epochs, dtype=np.float64), np.asarray(solved, dtype=bool)
-    if len(epochs) == 0:
-        raise ValueError("a survival curve needs replicates")
-    times, events = np.unique(epochs[solved], return_counts=True)
-    at_risk = len(epochs) - np.searchsorted(np.sort(epochs), times, side="left")
-    left = at_risk - events
-    survival = np.cumprod(left / at_risk)
-    terms = np.divide(events, at_risk * left, out=np.zeros(len(times)), where=left > 0)
-    greenwood = np.cumsum(terms)
-    z = _normal_quantile(0.5 + confidence / 2)
-    if band == "log-log":
-        low, high = _log_log(survival, greenwood, z)
-    else:
-        # Where the curve is 0, as many as there were at risk when the last ones ended it.
-        replicates = np.divide(
-            1.0 - survival, survival * greenwood, out=at_risk.astype(float), where=survival > 0.0
-        )
-        last = replicates[survival > 0.0][-1:]
-        replicates[survival == 0.0] = last[0] if len(last) else len(epochs)
-        low, high = wilson(survival, replicates, z)
-    return KaplanMeier(
-        times=times,
-        at_risk=at_risk,
-        events=events,
-        survival=survival,
-        low=low,
-        high=high,
-        last=float(epochs.max()),
-    )
-
-
-def _log_log(
-    survival: np.ndarray, greenwood: np.ndarray, z: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of the interval on the scale of log(−log S)."""
-    within = survival > 0.0
-    log_survival = np.log(survival, out=np.zeros(len(survival)), where=within)
-    shift = np.divide(
-        z * np.sqrt(greenwood), -log_survival, out=np.zeros(len(survival)), where=within
-    )
-    low, high = (np.exp(log_survival * np.exp(sign * shift)) for sign in (1, -1))
-    return np.where(within, low, 0.0), np.where(within, high, 0.0)
-
-
-def wilson(share: np.ndarray, replicates: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of Wilson's interval of shares of so many replicates, `z` normal quantiles wide."""
-    shrink = 1.0 + z * z / replicates
-    middle = (share + z * z / (2.0 * replicates)) / shrink
-    half = z * np.sqrt(share * (1.0 - share) / replicates + (z / (2.0 * replicates)) ** 2) / shrink
-    low = np.where(share == 0.0, 0.0, middle - half)
-    return low, np.where(share == 1.0, 1.0, middle + half)
-
-
-def restricted_mean(epochs: np.ndarray, solved: np.ndarray, horizon: float) -> tuple[float, float]:
-    """Mean epochs to target within a horizon, and its standard error.
-
-    The area under Kaplan and Meier's curve up to `horizon`: the mean of min(epochs to target,
-    horizon), which exists however many are censored. The standard error is Greenwood's (Klein and
-    Moeschberger 2003, equation 4.5.2); without censoring before the horizon it is the standard
-    deviation (divided by n) over √n. Raises ValueError where the last replicate was censored
-    before the horizon: the curve is then not known up to there.
-    """
-    curve = kaplan_meier(epochs, solved)
-    unsolved = curve.survival[-1] if len(curve.times) else 1.0
-    if unsolved > 0.0 and curve.last < horizon:
-        raise ValueError(f"the curve is known up to epoch {curve.last:g}, not up to {horizon:g}")
-    before = curve.times < horizon
-    steps = np.concatenate([[0.0], curve.times[before], [horizon]])
-    survival = np.concatenate([[1.0], curve.survival[before]])
-    areas = survival * np.diff(steps)
-    area_after = np.cumsum(areas[::-1])[::-1][1:]
-    at_risk, events = curve.at_risk[before], curve.events[before]
-    left = at_risk - events
-    terms = np.divide(events, at_risk * left, out=np.zeros(len(left)), where=left > 0)
-    return float(areas.sum()), float(np.sqrt((area_after**2 * terms).sum()))
 
 
 def mean_within(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.analysis.kaplan_meier import kaplan_meier
 from sweep.analysis.running_time import ert, ert_interval, restarted, runtime_distribution
-from sweep.analysis.survival import kaplan_meier
 
 
 class TestExpectedRunningTime:
