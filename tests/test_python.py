@@ -303,7 +303,9 @@ def test_an_interrupted_study_goes_on(here: Path) -> None:
     assert len(sweep.run("small.toml", progress=False).trials) == 6
 
 
-def test_a_csv_lends_its_name_and_settings_are_taken(here: Path) -> None:
+def test_a_csv_lends_its_name_and_settings_are_taken(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = [f"{i % 2},{i % 7},{i % 5},{i % 2}" for i in range(40)]
     (here / "mine.csv").write_text("\n".join(["a,b,c,target", *lines]))
     result = sweep.run(
@@ -311,8 +313,8 @@ def test_a_csv_lends_its_name_and_settings_are_taken(here: Path) -> None:
         trials=2,
         replicates=2,
         settings={"training.units": 4, "training.batch_size": 8},
-        progress=False,
     )
+    assert "target" in capsys.readouterr().err
     assert result.name == "mine"
     assert result.runs["batch_size"].unique().tolist() == [8]
     assert "units" not in result.trials
@@ -392,6 +394,7 @@ def test_a_notebook_runs_from_top_to_bottom(
     NotebookClient(notebook, kernel_name="python3", resources=where).execute()
     outputs = [output for cell in code for output in cell.outputs]
     assert [one.text for one in outputs if one.get("name") == "stderr"] == []
+    assert outputs[0].data["text/plain"] == "done"
     kinds = [kind for output in outputs for kind in output.get("data", {})]
     assert kinds.count("application/vnd.plotly.v1+json") == 2
     assert (tmp_path / "sweep.db").exists()

@@ -8,6 +8,7 @@ What is wrong with an argument is `BadInput`, a storage that cannot be used now 
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from studies.study import Study
+    from studies.tasks import Task
 
 __all__ = ["Comparison", "Figures", "Result", "Why", "open", "run", "studies"]
 
@@ -58,8 +60,8 @@ def run(
       "space.units": [4, 8]}`.
     - `storage`: the database as an SQLAlchemy URL; left out, the environment's `SWEEP_STORAGE`,
       else `sqlite:///sweep.db`.
-    - `progress`: whether to show it, under the cell of a notebook and on standard error elsewhere;
-      or a function to be called with each `Progress`.
+    - `progress`: whether to show it, under the cell of a notebook and on standard error elsewhere,
+      and of a CSV what was taken for what; or a function to be called with each `Progress`.
     - `wait`: where another process works on the study, watch it until it ends, and go on.
 
     A study that is there is continued; more trials, replicates or epochs extend it. Raises BadInput
@@ -83,9 +85,9 @@ def run(
     )
     from sweep.search import run_study
 
-    url = _storage(storage)
+    url, task = _storage(storage), _data(asked, say=progress is True)
     with shown(progress) as show:
-        outcome = run_study(asked, url, on_progress=show, wait=wait)
+        outcome = run_study(asked, url, task=task, on_progress=show, wait=wait)
     return Result(outcome.result, url)
 
 
@@ -153,3 +155,16 @@ def _asked(
             )
         changes["name"] = stem
     return read_study(DEFAULT_STUDY if study is None else study).changed({**settings, **changes})
+
+
+def _data(study: "Study", *, say: bool) -> "Task":
+    """The study's data; of a CSV, if it is to `say` so, what was taken for what."""
+    from studies.study import CsvTask
+
+    if not isinstance(study.task, CsvTask):
+        return study.load_task()
+    task, reading = study.task.read()
+    if say:
+        for sentence in reading.sentences():
+            print(f"{sentence}.", file=sys.stderr, flush=True)
+    return task

@@ -106,12 +106,12 @@ class Result:
 
         Columns: `place` from 1 (int64), `trial` (int64), each searched setting by its name,
         `enqueued` (bool: the study file gave it), then the numbers over its replicates under the
-        keys that `run --json` has: `replicates`, `solved`, `diverged` and `parameters` are int64,
-        all others float64, NaN where there is no such number. `epochs_median`, with its 95 %
-        interval `epochs_low` … `epochs_high`, `par2`, `ert`, `escape_median`, `plateau_median` and
-        `transition_median` are in epochs, `success_rate` in [0, 1], `flops` the training FLOPs to
-        the target. A setting that a trial does not have is NaN; one of the name of another column
-        is under `params.` and its name.
+        keys that `run --json` has: `replicates`, `solved`, `censored`, `diverged` and `parameters`
+        are int64, all others float64, NaN where there is no such number. `epochs_median`, with its
+        95 % interval `epochs_low` … `epochs_high`, `par2`, `ert`, `escape_median`, `plateau_median`
+        and `transition_median` are in epochs, `success_rate` in [0, 1], `flops` the training FLOPs
+        to the target. A setting that a trial does not have is NaN; one of the name of another
+        column is under `params.` and its name.
         """
         return self._trials.copy()
 
