@@ -13,7 +13,7 @@ and inputs follow from them in the same way for every cell, which `program` does
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,20 @@ def make_cell(name: str, activation: str, recurrent_activation: str) -> Cell:
 def keeps_zero(activation: str) -> bool:
     """Whether a unit without weights stays at zero, so that it may pad a narrower model."""
     return activation not in ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2")
+
+
+def silenced(cell: Cell, units: Tensor) -> Cell:
+    """The cell with an output of zero where `units` [slots, units, 1] is 0, instead of 1.
+
+    A unit without weights is then without influence whatever its activation makes of zero, and gets
+    no gradient, since none comes through weights that are zero.
+    """
+
+    def forward(weights: State, x: Tensor, state: State) -> tuple[State, Any]:
+        (h, *others), saved = cell.forward(weights, x, state)
+        return (h * units, *others), saved
+
+    return replace(cell, forward=forward)
 
 
 def _lstm(activation: str, recurrent_activation: str) -> Cell:

@@ -14,8 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sweep.engine.program import Chunk, Shape, program
+from sweep.engine.program import Chunk, program
 from sweep.engine.runtime import cache_directory, prepare
+from sweep.engine.shapes import Shape
 
 _tracing = threading.Lock()
 

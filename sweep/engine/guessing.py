@@ -15,8 +15,9 @@ import numpy as np
 from studies.run import Configuration
 from studies.tasks import Task
 from sweep.engine.cells import make_cell
-from sweep.engine.program import Shape, data_of, step
+from sweep.engine.program import data_of, step
 from sweep.engine.runtime import prepare
+from sweep.engine.shapes import Shape
 
 AT_ONCE = 512
 """Guesses that are tried together."""

@@ -16,8 +16,9 @@ from sweep.engine import optimizers
 from sweep.engine.compiled import compiled
 from sweep.engine.initializers import DRAWN_FROM, initial_weights
 from sweep.engine.optimizers import COEFFICIENTS
-from sweep.engine.program import Shape, gates_of, means
+from sweep.engine.program import means
 from sweep.engine.runtime import prepare
+from sweep.engine.shapes import Shape, gates_of
 
 REMEMBERED = 32 * 1024**2
 """Bytes of record orders that are kept for the runs that need the same."""
@@ -34,6 +35,7 @@ class Population:
         self._runs: list[Run | None] = [None] * shape.slots
         self._curves: list[list[np.ndarray]] = [[] for _ in self._runs]
         self._trained = np.zeros(shape.slots, int)
+        self._units = np.zeros((shape.slots, shape.width), np.float32)
         self._fresh = [np.zeros((shape.slots, *one), np.float32) for one in shape.weights()]
         self._no_news: list[Any] | None = None
         self._state: Any = None
@@ -52,11 +54,24 @@ class Population:
         if self._state is None:
             self._state = (self._no_news, self._no_news, self._no_news)
         news = [tf.constant(w) for w in self._fresh] if arrivals else self._no_news
-        updates = shape.chunk * shape.updates_per_epoch
-        orders = _orders(shape.records)
-        order = np.zeros(
-            (shape.slots, shape.chunk, shape.updates_per_epoch * shape.batch), np.int32
+        *state, sums = compiled(shape)(
+            *self._state,
+            tf.constant(fresh),
+            news,
+            tf.constant(fresh_v),
+            tf.constant(self._units),
+            *self._data,
+            *(tf.constant(table) for table in self._tables()),
         )
+        self._state = state
+        return self._collect(means(shape, sums.numpy()))
+
+    def _tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """The order of records and the optimizers' coefficients of the chunk's updates."""
+        shape, per_epoch = self.shape, self.shape.updates_per_epoch
+        updates, orders = shape.chunk * per_epoch, _orders(shape.records)
+        order = np.zeros((shape.chunk, per_epoch, shape.slots, shape.batch), np.int32)
+        filled = np.zeros(per_epoch * shape.batch, np.int32)
         table = np.zeros((updates, len(COEFFICIENTS), shape.slots), np.float32)
         table[:, COEFFICIENTS.index("floor")] = 1.0
         for slot, run in enumerate(self._runs):
@@ -64,21 +79,11 @@ class Population:
                 continue
             done = int(self._trained[slot])
             for epoch in range(shape.chunk):
-                order[slot, epoch, : shape.records] = orders(run.seed, done + epoch + 1)
-            first = done * shape.updates_per_epoch + 1
+                filled[: shape.records] = orders(run.seed, done + epoch + 1)
+                order[epoch, :, slot] = filled.reshape(per_epoch, shape.batch)
+            first = done * per_epoch + 1
             table[:, :, slot] = optimizers.coefficients(run.configuration, first, updates)
-        batches = order.reshape(shape.slots, updates, shape.batch).transpose(1, 0, 2)
-        *state, sums = compiled(shape)(
-            *self._state,
-            tf.constant(fresh),
-            news,
-            tf.constant(fresh_v),
-            *self._data,
-            tf.constant(np.ascontiguousarray(batches)),
-            tf.constant(table),
-        )
-        self._state = state
-        return self._collect(means(shape, sums.numpy()))
+        return order.reshape(updates, shape.slots, shape.batch), table
 
     def _seat(self, arrivals: list[Run]) -> tuple[np.ndarray, np.ndarray]:
         fresh = np.zeros(self.shape.slots, np.float32)
@@ -88,6 +93,7 @@ class Population:
             self._runs[slot] = run
             self._curves[slot] = []
             self._trained[slot] = 0
+            self._units[slot] = np.arange(self.shape.width) < run.configuration.units
             fresh[slot] = 1.0
             fresh_v[slot] = optimizers.initial_v(run.configuration)
         for slots in self._same_weights(np.flatnonzero(fresh).tolist()):

@@ -1,8 +1,9 @@
 """The compiled program: a chunk of epochs for all slots of a population at once.
 
-A program belongs to a `Shape`. Its state is stacked over slots, and whatever differs between slots
-is data: weights, order of records, the optimizer's coefficients. All tensors are in the layout
-[slots, features, batch], and every model of the population makes its updates in lockstep:
+A program belongs to a shape (see `shapes`). Its state is stacked over slots, and whatever differs
+between slots is data: weights, order of records, the optimizer's coefficients. All tensors are in
+the layout [slots, features, batch], and every model of the population makes its updates in
+lockstep:
 
     for each epoch of the chunk:
         for each batch:  gather records → forward → loss → backward → update
@@ -12,127 +13,22 @@ Forward and backward passes are those of `stack`; TensorFlow's XLA compiles the 
 executable.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from studies.run import Configuration, gates
-from studies.tasks import Target, Task
+from studies.tasks import Task
 from sweep.engine import hidden, sequences, stack
-from sweep.engine.cells import Cell, keeps_zero, make_cell
+from sweep.engine.cells import Cell, make_cell, silenced
 from sweep.engine.losses import LOSSES
 from sweep.engine.optimizers import COEFFICIENTS
 from sweep.engine.runtime import prepare
-
-MOST_SLOTS = 16
-"""Slots of a small model's population. More would fill the processor's caches no better, and leave
-more slots empty when a study has few runs of a shape in flight."""
-
-NARROWEST = 16
-"""Models are padded to this width, or the next power of two: few shapes, so few compilations."""
-
-KNOWLEDGE = "contrast"
-"""The first of the series that are measured when an epoch is over; they need classes."""
-
-MEASURED_AT_ONCE = 1 << 20
-"""Records, times steps and width, whose hidden progress is measured in one pass."""
+from sweep.engine.shapes import KNOWLEDGE, Shape
 
 Tensor = Any
 Chunk = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a compiled program is made for.
-
-    `width` is the units of a layer, padding included; `target` is the task's, `masked` says whether
-    its sequences differ in length, and `hidden_progress` whether that is recorded.
-    """
-
-    cell: str
-    layers: int
-    width: int
-    activation: str
-    recurrent_activation: str
-    batch: int
-    records: int
-    timesteps: int
-    features: int
-    outputs: int
-    slots: int
-    chunk: int
-    target: Target = "class"
-    masked: bool = False
-    hidden_progress: bool = False
-
-    @property
-    def updates_per_epoch(self) -> int:
-        return math.ceil(self.records / self.batch)
-
-    @property
-    def series(self) -> tuple[str, ...]:
-        """What is logged of every epoch."""
-        if not self.hidden_progress:
-            return ("loss", "accuracy")
-        names = hidden.series(self.layers, self.timesteps * self.features)
-        if self.target != "class":
-            names = names[: names.index(KNOWLEDGE)]
-        return ("loss", "accuracy", *names)
-
-    def weights(self) -> list[tuple[int, ...]]:
-        """Shapes of the weights of one slot: W, R, b for each layer, then the output's V and b."""
-        rows = gates_of(self.cell) * self.width
-        biases = 2 if self.cell == "gru" else 1
-        shapes: list[tuple[int, ...]] = []
-        for layer in range(self.layers):
-            inputs = self.features if layer == 0 else self.width
-            shapes += [(rows, inputs), (rows, self.width), (rows, biases)]
-        return [*shapes, (self.outputs, self.width), (self.outputs, 1)]
-
-
-def shape_of(
-    configuration: Configuration,
-    task: Task,
-    *,
-    chunk: int,
-    memory: int,
-    hidden_progress: bool = False,
-) -> Shape:
-    """The program that a run belongs to: it follows from the run alone, never from its company."""
-    width = configuration.units
-    if keeps_zero(configuration.activation):
-        width = max(NARROWEST, 1 << (width - 1).bit_length())
-    batch = min(configuration.batch_size, task.records)
-    recurrent = "" if configuration.cell == "rnn" else configuration.recurrent_activation
-    rows = gates_of(configuration.cell) * width
-    weights = configuration.layers * rows * (width + max(width, task.features))
-    outputs = len(task.classes)
-    activations = configuration.layers * task.timesteps * batch * (3 * rows + 5 * width)
-    if task.target == "sets":
-        activations += task.timesteps * batch * 6 * outputs
-    a_slot = 4 * (5 * weights + activations)
-    fitting = max(1, memory // a_slot)
-    return Shape(
-        cell=configuration.cell,
-        layers=configuration.layers,
-        width=width,
-        activation=configuration.activation,
-        recurrent_activation=recurrent,
-        batch=batch,
-        records=task.records,
-        timesteps=task.timesteps,
-        features=task.features,
-        outputs=outputs,
-        slots=min(MOST_SLOTS, 1 << (fitting.bit_length() - 1)),
-        chunk=chunk,
-        target=task.target,
-        masked=task.lengths is not None,
-        hidden_progress=hidden_progress,
-    )
 
 
 def data_of(task: Task) -> tuple[Tensor, Tensor, Tensor]:
@@ -154,28 +50,23 @@ def data_of(task: Task) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-def gates_of(cell: str) -> int:
-    return gates(cell)  # type: ignore[arg-type]
-
-
 @cache
 def program(shape: Shape) -> Chunk:
     """The traced chunk of a shape; XLA compiles it when it is first called.
 
-    chunk(weights, m, v, fresh, fresh_weights, fresh_v, *data, order, coefficients)
+    chunk(weights, m, v, fresh, fresh_weights, fresh_v, units, *data, order, coefficients)
         → weights, m, v, sums [epochs, slots, len(shape.series)]
 
     `fresh` [slots] is 1 where a slot starts a new run from `fresh_weights` and `fresh_v` [slots];
-    `data` are those of `data_of`; `order` int32 [updates, slots, batch] are rows of them, the
-    padding of an epoch's last batch being any; `coefficients` [updates, len(COEFFICIENTS), slots].
-    `means` makes of the sums the series.
+    `units` [slots, width] is 1 for a model's units and 0 for what pads it; `data` are those of
+    `data_of`; `order` int32 [updates, slots, batch] are rows of them, the padding of an epoch's
+    last batch being any; `coefficients` [updates, len(COEFFICIENTS), slots]. `means` makes of the
+    sums the series.
     """
     tf = prepare()
-    cell = make_cell(shape.cell, shape.activation, shape.recurrent_activation)
     per_epoch, slots = shape.updates_per_epoch, shape.slots
     updates = shape.chunk * per_epoch
-    mask = np.ones((per_epoch, shape.batch), np.float32)
-    mask[-1, shape.records - (per_epoch - 1) * shape.batch :] = 0.0
+    in_last = shape.records - (per_epoch - 1) * shape.batch
     by_batch, by_epoch = len(_summed(shape)), KNOWLEDGE in shape.series
 
     def chunk(
@@ -185,6 +76,7 @@ def program(shape: Shape) -> Chunk:
         fresh: Tensor,
         fresh_weights: list[Tensor],
         fresh_v: Tensor,
+        units: Tensor,
         x: Tensor,
         truth: Tensor,
         lengths: Tensor,
@@ -197,17 +89,22 @@ def program(shape: Shape) -> Chunk:
         weights = [started(f, w) for f, w in zip(fresh_weights, weights, strict=True)]
         m = [started(tf.zeros_like(a), a) for a in m]
         v = [started(tf.zeros_like(a) + fresh_v[:, None, None], a) for a in v]
+        cell = make_cell(shape.cell, shape.activation, shape.recurrent_activation)
+        if shape.pads_with_ones:
+            cell = silenced(cell, units[:, :, None])
 
         def one_batch(k: Tensor, weights: Any, m: Any, v: Any) -> Any:
             # What is constant is made within the loop: of several that come from without,
             # TensorFlow makes another program in every process, which `compiled` then misses.
-            masks, rows = tf.constant(mask), order[k]
+            records = tf.where(k % per_epoch == per_epoch - 1, in_last, shape.batch)
+            mask = tf.cast(tf.range(shape.batch) < records, tf.float32)
+            rows = order[k]
             batch = (
                 tf.transpose(tf.gather(x, rows), [0, 2, 1]),
                 tf.transpose(tf.gather(truth, rows), [0, 2, 1]),
                 tf.gather(lengths, rows),
             )
-            loss, right, gradients = step(shape, cell, weights, batch, masks[k % per_epoch])
+            loss, right, gradients = step(shape, cell, weights, batch, mask)
             c = {name: coefficients[k, i][:, None, None] for i, name in enumerate(COEFFICIENTS)}
             updated = [_update(c, *each) for each in zip(weights, m, v, gradients, strict=True)]
             after, m, v = ([u[i] for u in updated] for i in range(3))
@@ -264,6 +161,7 @@ def program(shape: Shape) -> Chunk:
             spec(slots),
             state,
             spec(slots),
+            spec(slots, shape.width),
             spec(shape.records, shape.timesteps * shape.features),
             spec(shape.records, shape.outputs * _steps_told(shape)),
             tf.TensorSpec((shape.records,), tf.int32),
@@ -330,8 +228,7 @@ def _knowledge(
 ) -> list[Tensor]:
     """What the network knows of all its records, as `hidden.knowledge` says it."""
     tf = prepare()
-    fitting = max(shape.batch, MEASURED_AT_ONCE // (shape.timesteps * shape.width))
-    rows = hidden.measured_rows(shape.records, fitting)
+    rows = hidden.measured_rows(shape.records, shape.measured_at_once())
     inputs, labels, lengths = (tf.gather(each, rows) for each in data)
     everything = tf.tile(tf.transpose(inputs)[None], [shape.slots, 1, 1])
     lengths = tf.tile(lengths[None], [shape.slots, 1])

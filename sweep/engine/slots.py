@@ -17,8 +17,9 @@ from typing import Any
 from studies.run import FinishedRun, Run
 from studies.tasks import Task
 from sweep.engine.population import Population
-from sweep.engine.program import Shape, data_of, shape_of
+from sweep.engine.program import data_of
 from sweep.engine.runtime import cores
+from sweep.engine.shapes import Shape, shape_of
 
 AHEAD = 8
 """Populations' worth of runs, for each thread, that may wait: enough that every shape in use finds

@@ -132,7 +132,7 @@ def _jobs(wanted: Sequence[Wanted], found: Found) -> list[Wanted]:
 
     Two parts of one program are never neighbours at the start, where both would be compiled.
     """
-    from sweep.engine.program import shape_of
+    from sweep.engine.shapes import shape_of
 
     by_program: dict[tuple[str, object], dict[Run, None]] = defaultdict(dict)
     tasks: dict[str, Task] = {}

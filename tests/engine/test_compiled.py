@@ -13,7 +13,8 @@ from studies.run import Run
 from studies.tasks import Task
 from sweep.engine import compiled as kept
 from sweep.engine import train
-from sweep.engine.program import program, shape_of
+from sweep.engine.program import program
+from sweep.engine.shapes import shape_of
 
 TRAIN = """
 import sys

@@ -5,10 +5,8 @@ import pytest
 
 from studies.run import Configuration, FinishedRun, Run
 from studies.tasks import Task
-from sweep.engine import program as programs
 from sweep.engine import sequences, train
 from sweep.engine.compiled import compiled
-from sweep.engine.population import Population
 
 
 def first_value(records: int = 60, timesteps: int = 3, features: int = 1) -> Task:
@@ -61,26 +59,6 @@ def test_the_number_of_threads_and_the_length_of_chunks_change_no_curve(task, co
     one, two = trained(company, task, threads=1), trained(company, task, threads=2, chunk=3)
     for run in company:
         np.testing.assert_array_equal(one[run].curves, two[run].curves)
-
-
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "adagrad", "sgd", "nadam"])
-def test_units_that_pad_a_narrow_model_stay_exactly_zero(task, cell, optimizer):
-    run = a_run(cell=cell, optimizer=optimizer, epochs=100, momentum=0.5, weight_decay=0.1)
-    shape = programs.shape_of(run.configuration, task, chunk=5, memory=2**28)
-    assert shape.width == 16
-    population = Population(shape, task, programs.data_of(task))
-    population.advance([run])
-    kernel, recurrent, bias = (w.numpy()[0] for w in population._state[0][:3])
-    per_gate = [w.reshape(-1, 16, w.shape[1]) for w in (kernel, recurrent, bias)]
-    assert all(np.any(w[:, :5] != 0.0) for w in per_gate[:2])
-    assert all(np.all(w[:, 5:] == 0.0) for w in per_gate)
-    assert np.all(per_gate[1][:, :, 5:] == 0.0)
-
-
-def test_an_activation_that_leaves_zero_is_trained_at_its_own_width(task):
-    run = a_run(activation="sigmoid")
-    assert programs.shape_of(run.configuration, task, chunk=5, memory=2**28).width == 5
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])

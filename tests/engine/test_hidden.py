@@ -10,7 +10,7 @@ from studies.run import Configuration, FinishedRun, Run
 from studies.tasks import Task, make_task
 from sweep.engine import hidden, train
 from sweep.engine.optimizers import step_sizes
-from sweep.engine.program import shape_of
+from sweep.engine.shapes import shape_of
 from sweep.keras import build_model
 
 OUT_OF_REACH = 2.0
