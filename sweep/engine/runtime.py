@@ -5,11 +5,13 @@ first import.
 """
 
 import hashlib
+import math
 import os
 import platform
 import re
 import threading
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -42,22 +44,39 @@ def prepare() -> Any:
                 import tensorflow
 
             threads = max(2, cores())
+            config = tensorflow.config
             # A program that embeds sweep may have started TensorFlow with its own settings.
             with suppress(RuntimeError):
-                tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+                config.threading.set_intra_op_parallelism_threads(threads)
+                # Products on a GPU are those of single precision, as they are on a processor.
+                config.experimental.enable_tensor_float_32_execution(False)
+                for gpu in config.list_physical_devices("GPU"):
+                    config.experimental.set_memory_growth(gpu, True)
             _tensorflow = tensorflow
     return _tensorflow
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processor cores that this process may use, a container's share of them counted in full."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0))
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            return max(1, min(allowed, math.ceil(int(quota) / int(period))))
+    return allowed
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow sees a GPU, and trains on it."""
+    return bool(prepare().config.list_physical_devices("GPU"))
 
 
 def cache_directory() -> Path:
     """Where compiled programs are kept between processes.
 
-    A folder for each TensorFlow and processor: a program compiled for another one may not run here.
+    A folder for each TensorFlow, processor and GPU: what was compiled for another may not run here.
     """
     chosen = os.environ.get("SWEEP_CACHE")
     root = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("sweep"))
@@ -65,21 +84,29 @@ def cache_directory() -> Path:
     return root / f"programs-{hashlib.sha256(made_for.encode()).hexdigest()[:12]}"
 
 
+@cache
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
+        for gpu in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+            lines += gpu.read_text().splitlines()
     except OSError:
         return platform.processor()
-    told = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
-    return " ".join(sorted(told))
+    named = ("model name", "flags", "Features", "Model:")
+    return " ".join(sorted({line for line in lines if line.startswith(named)}))
 
 
 def _set_environment() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_cpu_multi_thread_eigen" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+    for name, value in [
+        ("xla_cpu_multi_thread_eigen", "false"),
+        ("xla_gpu_deterministic_ops", "true"),
+    ]:
+        if name not in flags:
+            flags = f"{flags} --{name}={value}".strip()
+    os.environ["XLA_FLAGS"] = flags
     flags = os.environ.get("TF_XLA_FLAGS", "")
     directory = cache_directory()
     if "persistent_cache" not in flags and _writable(directory):

@@ -18,6 +18,9 @@ MOST_SLOTS = 16
 """Slots of a small model's population. More would fill the processor's caches no better, and leave
 more slots empty when a study has few runs of a shape in flight."""
 
+MOST_SLOTS_ON_GPU = 1024
+"""The same on a GPU, which needs as many models to be busy."""
+
 NARROWEST = 16
 """Models are padded to this width, or the next power of two."""
 

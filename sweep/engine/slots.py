@@ -18,12 +18,15 @@ from studies.run import FinishedRun, Run
 from studies.tasks import Task
 from sweep.engine.population import Population
 from sweep.engine.program import data_of
-from sweep.engine.runtime import cores
-from sweep.engine.shapes import Shape, shape_of
+from sweep.engine.runtime import cores, has_gpu
+from sweep.engine.shapes import MOST_SLOTS, MOST_SLOTS_ON_GPU, Shape, shape_of
 
 AHEAD = 8
 """Populations' worth of runs, for each thread, that may wait: enough that every shape in use finds
 company, few enough that memory stays bounded however many runs there are."""
+
+ALIVE = 4
+"""Times the memory of a population, for each thread, that all of them may take together."""
 
 ASK_AGAIN = 0.1
 """Seconds after which runs are asked for again where there were none to train."""
@@ -53,6 +56,7 @@ class Scheduler:
         self._memory = memory
         self._hidden_progress = hidden_progress
         self._threads = threads or cores()
+        self._most_slots = MOST_SLOTS
         self._on_training = on_training
         # A plain lock: an interruption may strike as one is taken, and `Condition` would keep it.
         self._lock = threading.Lock()
@@ -122,17 +126,20 @@ class Scheduler:
     def _hungry(self) -> bool:
         with self._lock:
             waiting = sum(len(line) for line in self._waiting.values())
-        return waiting < AHEAD * 16 * self._threads
+        return waiting < AHEAD * self._most_slots * self._threads
 
     def _admit(self, run: Run) -> None:
         if self._data is None:
             self._data = data_of(self._task)
+            if has_gpu():
+                self._most_slots = MOST_SLOTS_ON_GPU
         shape = shape_of(
             run.configuration,
             self._task,
             chunk=self._chunk,
             memory=self._memory,
             hidden_progress=self._hidden_progress,
+            most_slots=self._most_slots,
         )
         with self._lock:
             self._waiting.setdefault(shape, deque()).append(run)
@@ -200,10 +207,17 @@ class Scheduler:
         for shape, line in self._waiting.items():
             runs = min(len(line), shape.slots)
             idle = any(p.shape == shape and not p.busy and p.free for p in self._populations)
-            if runs > most and shape not in compiling and not idle:
+            ready = shape not in compiling and not idle
+            if runs > most and ready and self._fits(shape):
                 best, most = shape, runs
         if isinstance(best, Shape):
             assert self._data is not None
             best = Population(best, self._task, self._data)
             self._populations.append(best)
         return best
+
+    def _fits(self, shape: Shape) -> bool:
+        """Whether there is memory for one more population. Each thread may have one in any case."""
+        alive = [population.shape for population in self._populations]
+        room = ALIVE * self._threads * self._memory
+        return len(alive) < self._threads or sum(s.bytes() for s in [*alive, shape]) <= room

@@ -81,3 +81,14 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     assert not runtime._writable(tmp_path / "file" / "cache")
     assert not runtime._writable(tmp_path / "with a blank")
     assert runtime._writable(tmp_path / "new" / "cache")
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"), [("max 100000", 64), ("150000 100000", 2), ("1000 100000", 1), ("", 64)]
+)
+def test_the_cores_of_a_container_are_its_share(
+    monkeypatch: pytest.MonkeyPatch, quota: str, cores: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    monkeypatch.setattr(Path, "read_text", lambda _: quota)
+    assert runtime.cores() == cores

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 
 from studies.run import FinishedRun, Run
@@ -139,3 +140,43 @@ def test_it_is_told_once_when_the_first_program_trains(task: Task, short: list[R
         taken.append(finished)
     assert len(taken) == len(short)
     assert told == ["trains"]
+
+
+def test_little_memory_trains_the_same_with_fewer_populations(
+    task: Task, a_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [a_run(seed, cell="rnn", layers=1 + seed % 3, epochs=12) for seed in range(12)]
+    much = {finished.run: finished for finished in train(runs, task, threads=1)}
+    alive: list[int] = []
+    whole = Population.advance
+
+    def advance(self: Population, arrivals: list[Run]) -> list[FinishedRun]:
+        alive.append(len(engine._populations))
+        return whole(self, arrivals)
+
+    monkeypatch.setattr(slots, "ALIVE", 0)
+    monkeypatch.setattr(Population, "advance", advance)
+    engine = slots.Scheduler(task, chunk=5, memory=2**28, threads=1)
+    with engine:
+        little = {finished.run: finished for finished in engine.train(iter(runs))}
+    assert set(alive) == {1}
+    assert set(little) == set(runs)
+    for run in runs:
+        np.testing.assert_array_equal(little[run].curves, much[run].curves)
+
+
+def test_a_gpu_gets_more_slots_from_the_same_code(
+    task: Task, short: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "has_gpu", lambda: True)
+    monkeypatch.setattr(slots, "MOST_SLOTS_ON_GPU", 32)
+    seen: set[int] = set()
+    whole = Population.advance
+
+    def advance(self: Population, arrivals: list[Run]) -> list[FinishedRun]:
+        seen.add(self.shape.slots)
+        return whole(self, arrivals)
+
+    monkeypatch.setattr(Population, "advance", advance)
+    assert len(list(train(short, task))) == len(short)
+    assert seen == {32}
