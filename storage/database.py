@@ -270,8 +270,7 @@ def _version(connection: Connection) -> str | None:
 
 
 def _bring_up_to_date(database: Database, create: bool) -> None:
-    with database.reading() as connection:
-        version = _version(connection)
+    version = database.read(_version)
     if version == HEAD:
         return
     if version is None and not create:

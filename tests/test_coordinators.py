@@ -5,6 +5,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,26 @@ def test_a_coordinator_that_wakes_while_another_works_disturbs_nothing(
     first.send_signal(signal.SIGCONT)
     assert first.communicate("\n")[0].startswith("StorageFailure the study 'tried' was taken over")
     assert second.communicate("\n")[0].startswith("trained ")
+    assert_same(kept(url), whole)
+    assert_mirrored(url)
+
+
+def test_a_study_goes_on_over_restarts_of_its_server(
+    start_postgresql: Callable[[], Any], whole: list[Any]
+) -> None:
+    server = start_postgresql()
+    url = server.get_uri(driver="psycopg")
+
+    class Restarting(Engine):
+        def __call__(self, runs: Any, task: Any) -> Iterator[Any]:
+            for number, finished in enumerate(super().__call__(runs, task)):
+                if number in (5, 30, 31, 60):
+                    server.stop()
+                    threading.Timer(0.5, server.ensure_postgres_running).start()
+                yield finished
+
+    outcome = run(study(), url, Restarting())
+    assert outcome.runs_trained == 75
     assert_same(kept(url), whole)
     assert_mirrored(url)
 
