@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from storage.database import Database, open_database
+from storage.runs import find_runs
 from storage.values import TaskFacts
 from studies.errors import BadInput
 from studies.run import Configuration, FinishedRun, Run
@@ -75,14 +77,19 @@ class Explanation:
 
 @dataclass(frozen=True, eq=False)
 class _Question:
-    """A baseline and how it is asked."""
+    """A baseline and how it is asked. `fingerprint` is that of a stored study's data, which need
+    not be read to know that nothing was trained on it yet."""
 
     study: Study
     trial: int | None
     params: Mapping[str, Any]
-    task: Task
     configuration: Configuration
     seeds: int
+    fingerprint: str | None
+
+    @cached_property
+    def task(self) -> Task:
+        return self.study.load_task()
 
     def runs(self, configuration: Configuration, seeds: range | None = None) -> tuple[Run, ...]:
         training = self.study.training
@@ -143,6 +150,10 @@ def stored_explanation(
     Raises BadInput as `explain` does.
     """
     question = _question(db, name, trial, seeds)
+    if question.fingerprint is not None:
+        baseline = question.runs(question.configuration)
+        if len(find_runs(db, question.fingerprint, baseline)) < len(baseline):
+            return None
 
     class Missing(Exception):
         pass
@@ -194,6 +205,7 @@ def _question(db: Database, name: str | None, trial: int | None, seeds: int) -> 
             f"--seeds {seeds}: takes {FEWEST_SEEDS} or more; with fewer pairs no difference could "
             "be told from chance among so many changes"
         )
+    fingerprint = None
     if name is None:
         if trial is not None:
             raise BadInput(f"--trial {trial}: name the study that the trial is of")
@@ -203,7 +215,12 @@ def _question(db: Database, name: str | None, trial: int | None, seeds: int) -> 
         from sweep.results import ranking, read_results
 
         result = read_results(db, name)
-        study = result.study
+        study, fingerprint = result.study, result.task.fingerprint
+        if study.training.model is not None:
+            raise BadInput(
+                f"{name} is of an own model, whose settings nobody here knows; explain changes "
+                "those of the models that a study describes"
+            )
         given = [one for one in result.trials if one.enqueued]
         ordered = given or ranking(result)
         if trial is not None:
@@ -213,8 +230,7 @@ def _question(db: Database, name: str | None, trial: int | None, seeds: int) -> 
             raise BadInput(f"{name} has {which}")
         chosen = ordered[0]
         trial, params = chosen.number, chosen.params
-    task = study.load_task()
-    return _Question(study, trial, params, task, study.configuration(params), seeds)
+    return _Question(study, trial, params, study.configuration(params), seeds, fingerprint)
 
 
 def _explained(
