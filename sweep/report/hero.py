@@ -35,6 +35,7 @@ def hero(story: Story) -> dict[str, str] | None:
     finding = hero_finding(rows, story.target, story.budget)
     return {
         "finding": finding,
+        "trials": " ".join(str(row.number) for row in rows),
         "wide": _Picture(story, rows, *WIDE).svg(finding),
         "narrow": _Picture(story, rows, *NARROW).svg(finding),
     }

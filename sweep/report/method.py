@@ -133,18 +133,29 @@ def _machines(result: StudyResult) -> list[dict[str, Any]]:
     return groups
 
 
-def repeat(result: StudyResult) -> dict[str, str]:
-    """The commands that run the study again and make this page, with what to say of them."""
+def repeat(story: Story) -> dict[str, Any]:
+    """How to run the study again, and the commands that go on from here, with what they do."""
+    result = story.result
     file = (
         "".join(c if c.isalnum() or c in "-_." else "-" for c in result.name).strip(".") or "study"
     )
     name, storage = shlex.quote(result.name), shlex.quote(_storage(result))
+    more = [("make this page from the stored runs", f"report {name}")]
+    if story.rows:
+        best = f"{name} --trial {story.rows[0].number}"
+        more += [
+            ("write the best configuration as a plain Keras script", f"code {best}"),
+            ("train its runs again in stock Keras, and say how far they differ", f"verify {best}"),
+        ]
+    if story.why is None:
+        more.append(("ask why it waits, by changing one thing at a time", f"explain {name}"))
+    commands = [(f"python -m sweep {command} --storage {storage}", said) for said, command in more]
     return {
-        "text": f"Save the study file below as {file}.toml, and run it:",
+        "text": f"Save the study file below as {file}.toml, and run it; the same seeds give the "
+        "same runs on the same machine:",
         "command": f"python -m sweep run {shlex.quote(file + '.toml')} --name {name}",
-        "more": "The same seeds give the same runs on the same machine. This page is made from the "
-        "stored runs by:",
-        "report": f"python -m sweep report {name} --storage {storage}",
+        "more": "What else can be done with it:",
+        "commands": commands,
     }
 
 

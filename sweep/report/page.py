@@ -163,7 +163,7 @@ def context(story: Story, made: datetime) -> dict[str, Any]:
         "why": explained,
         "definitions": method.definitions(story.target, story.budget, story.goals),
         "facts": method.facts(story),
-        "repeat": method.repeat(result),
+        "repeat": method.repeat(story),
         **method.study_file(result),
         "version": versions()["sweep"],
         "made": method.day(made),
@@ -189,6 +189,7 @@ def _hero(story: Story) -> dict[str, Any] | None:
         return None
     return {
         "finding": drawn["finding"],
+        "trials": drawn["trials"],
         "wide": Markup(drawn["wide"]),
         "narrow": Markup(drawn["narrow"]),
     }

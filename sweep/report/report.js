@@ -359,9 +359,9 @@ const Report = (() => {
     return [...new Float32Array(bytes.buffer)].map((v) => (Number.isFinite(v) ? Number(v.toPrecision(7)) : ""));
   }
 
-  function curveRows() {
+  function curveRows(trials) {
     const rows = [["configuration", "series", "part", "epoch", "value"]];
-    for (const trial of chosen.trials.keys()) {
+    for (const trial of trials) {
       let line = 0;
       for (const trace of partsOf(trial).traces) {
         if (trace.meta === "target") continue;
@@ -376,7 +376,7 @@ const Report = (() => {
   }
 
   function figureRows(id) {
-    if (id === "plot-curves") return curveRows();
+    if (id === "plot-curves") return curveRows(chosen.trials.keys());
     const figure = variantOf(id);
     const rows = [["series", "part", "x", "y", "z", "text"]];
     const bare = (text) => String(DATA.texts[text] ?? text ?? "").replace(/<br>/g, "; ").replace(/<\/?(b|small)>/g, "")
@@ -405,7 +405,8 @@ const Report = (() => {
     const button = event.target.closest("[data-download]");
     if (!button) return;
     const id = button.dataset.download;
-    const rows = id.startsWith("plot-") ? figureRows(id) : tableRows(id);
+    const named = button.dataset.trials?.split(" ");
+    const rows = named ? curveRows(named) : id.startsWith("plot-") ? figureRows(id) : tableRows(id);
     const quoted = (value) => {
       // A cell that begins like a formula must not become one in a spreadsheet.
       const text = typeof value === "string" && /^[=+\-@\t]/.test(value) ? `'${value}` : String(value);

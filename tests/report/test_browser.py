@@ -198,6 +198,7 @@ def test_other_settings_can_be_chosen_with_their_finding(reader):
 def test_the_data_of_a_figure_and_of_the_table_can_be_taken_away(reader, tmp_path):
     page = reader.page
     for name, heading in (
+        ("plot-hero", "configuration,series,part,epoch,value"),
         ("plot-curves", "configuration,series,part,epoch,value"),
         ("plot-time", "series,part,x,y,z,text"),
         ("plot-parallel", "series,part,x,y,z,text"),
