@@ -22,6 +22,7 @@ from itertools import combinations
 import numpy as np
 
 from sweep.analysis.bootstrap import (
+    SEVERAL,
     expanded_tail,
     median_ratio_interval,
     resampled_medians,
@@ -148,6 +149,7 @@ def _contrast(a: Sample, b: Sample, budget: float) -> Contrast:
         (b.times[second], b.solved[second]),
         budget,
         blocks=blocks,
+        several=MANY if len(labels) >= MANY else SEVERAL,
         rounding=max(a.rounding, b.rounding),
     )
     return Contrast(
@@ -230,7 +232,8 @@ def _ratio_of_means(a: Sample, b: Sample) -> Estimate:
         sample.rounding**2 / 12.0 * len(means) / len(sample) / max(float(means.mean()), 0.5) ** 2
         for sample, means in ((b, above), (a, below))
     ]
-    found = unpaired_ratio_interval(above, below, (noise[0], noise[1]), CONFIDENCE)
+    several = MANY if min(len(np.unique(s.trials)) for s in (a, b)) >= MANY else SEVERAL
+    found = unpaired_ratio_interval(above, below, (noise[0], noise[1]), CONFIDENCE, several=several)
     return Estimate(float(above.mean() / below.mean()), *(found or (None, None)))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from sweep.analysis.binomial import wilson
 from sweep.analysis.bootstrap import (
+    SEVERAL,
     expanded_tail,
     median_interval,
     ratio_interval,
@@ -183,11 +184,12 @@ def _clustered_means(sample: Sample) -> tuple[Estimate, Estimate]:
     units = units_of(sample)
     runs = np.bincount(units).astype(np.float64)
     solved = np.bincount(units, sample.solved).astype(np.float64)
+    several = MANY if len(np.unique(sample.trials)) >= MANY else SEVERAL
     means: list[Estimate] = []
     for total, number in ((sample.times, runs), (sample.spent, solved)):
         sums = np.bincount(units, total)
         noise = sample.rounding**2 / 12.0 * runs.mean() / max(float(sums.mean()), 0.5) ** 2
-        found = ratio_interval(sums, number, noise, CONFIDENCE)
+        found = ratio_interval(sums, number, noise, CONFIDENCE, several=several)
         value = float(sums.sum() / number.sum()) if number.sum() else None
         # Where resamples without a success are too many, only the value is known.
         known = found is not None and np.isfinite(found[1])

@@ -28,6 +28,7 @@ from statistics import NormalDist
 import numpy as np
 
 from sweep.analysis.bootstrap import (
+    SEVERAL,
     median_ratio_interval,
     ratio_interval,
     resampled_medians,
@@ -68,6 +69,7 @@ def compare_pairs(
     budget: float,
     *,
     blocks: np.ndarray | None = None,
+    several: int = SEVERAL,
     rounding: float = 1.0,
     confidence: float = CONFIDENCE,
 ) -> Paired:
@@ -76,7 +78,9 @@ def compare_pairs(
     Both are (`epochs`, `solved`) [pairs], pair by pair; what is not solved within `budget` epochs
     counts as censored there. `blocks` (any labels [pairs]) says which pairs belong together, such
     as those of one configuration: they are drawn together, and the test compares whole blocks. Left
-    out, each pair is one of its own. `rounding` is the unit of the times: 1 for epochs.
+    out, each pair is one of its own. `several` is from how many blocks on the interval of the means
+    is bounded (`sweep.analysis.bootstrap.ratio_interval`). `rounding` is the unit of the times: 1
+    for epochs.
 
     With `confidence` 0.95, the interval of `mean_ratio` covers 94 … 97 % from 5 pairs on; that of
     `ratio` covers more than it says, 95 … 99 %, the more the coarser the epochs are. One pair, or
@@ -96,7 +100,7 @@ def compare_pairs(
     return Paired(
         pairs=pairs,
         ratio=_median_ratio(a, b, units, budget, confidence),
-        mean_ratio=_mean_ratio(a, b, units, budget, rounding, confidence),
+        mean_ratio=_mean_ratio(a, b, units, budget, rounding, several, confidence),
         faster=int(np.count_nonzero(decided & (b < a))),
         slower=int(np.count_nonzero(decided & (b > a))),
         level=int(np.count_nonzero(~decided)),
@@ -178,6 +182,7 @@ def _mean_ratio(
     units: np.ndarray,
     budget: float,
     rounding: float,
+    several: int,
     confidence: float,
 ) -> Estimate:
     below, above = (np.bincount(units, np.minimum(times, budget)) for times in (a, b))
@@ -188,7 +193,7 @@ def _mean_ratio(
         return Estimate(0.0, None, None)
     per_unit = len(a) / len(below)
     noise = rounding**2 / 12.0 * per_unit * (1.0 / below.mean() ** 2 + 1.0 / above.mean() ** 2)
-    found = ratio_interval(above, below, noise, confidence)
+    found = ratio_interval(above, below, noise, confidence, several=several)
     return Estimate(value, *(found or (None, None)))
 
 

@@ -1,8 +1,7 @@
 """A comparison between groups of a study's trials, or between studies."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
-from itertools import compress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,15 @@ from studies.run import CELL_SETTINGS, OPTIMIZER_SETTINGS, updates_per_epoch
 from sweep.analysis.compare import Comparison, compare
 from sweep.analysis.group import MANY, Sample
 from sweep.analysis.survival import outcomes
-from sweep.comparing.groups import Group, Member, by_setting, by_study, by_trial
+from sweep.comparing.groups import (
+    Group,
+    Member,
+    by_setting,
+    by_study,
+    by_trial,
+    known_setting,
+    value_of,
+)
 from sweep.report.rows import count
 from sweep.results import StudyResult
 
@@ -68,14 +75,15 @@ def compare_setting(
     Raises BadInput for a key that is no setting of them or has one value only, and for a measure
     that there is not.
     """
-    groups, notes = by_setting(results, key)
-    matched = _matched(groups, key, _designed(results))
-    left = sum(len(group.members) for group in groups)
-    left -= sum(len(group.members) for group in matched)
+    known_setting(results, key)
+    members = [(result, trial) for result in results for trial in result.trials]
+    kept = _partnered(members, key, _designed(results))
+    groups, notes = by_setting(results, key, kept)
+    left = len(members) - len(kept)
     if left:
         have = "trial has" if left == 1 else "trials have"
         notes.append(f"{left} {have} no partner of equal other settings in every group: left out.")
-    return _comparison(results, key, matched, notes, measure)
+    return _comparison(results, key, groups, notes, measure)
 
 
 def compare_trials(
@@ -126,22 +134,27 @@ def _designed(results: Sequence[StudyResult]) -> bool:
     )
 
 
-def _matched(groups: Sequence[Group], key: str, designed: bool) -> list[Group]:
-    """The groups with only the trials that have partners in all others.
+def _partnered(members: Sequence[Member], key: str, designed: bool) -> list[Member]:
+    """The trials that differ in a setting alone, so that nothing else is compared with it.
 
-    So what is compared differs in the setting alone, and not in what else was tried with some of
-    its values. Of a study that a search chose, where few trials agree by chance, only if partners
-    are at least half of every group; else the groups stay as they are, as where there are none.
+    Trials that agree in all but the setting make a line. Of trials that were laid out in advance,
+    those lines are kept that have all values of the longest one; all trials, where no line has two.
+    Of trials that a search chose, a few agree by chance: they are kept only if lines with every
+    value hold at least half of the trials, else all are.
     """
-    partners = [[partner(member, key) for member in group.members] for group in groups]
-    common = set(partners[0]).intersection(*partners[1:])
-    kept = [[own in common for own in keys] for keys in partners]
-    if not common or not (designed or all(2 * sum(own) >= len(own) for own in kept)):
-        return list(groups)
-    return [
-        replace(group, members=tuple(compress(group.members, own)))
-        for group, own in zip(groups, kept, strict=True)
+    lines: dict[Hashable, set[Any]] = {}
+    for member in members:
+        lines.setdefault(partner(member, key), set()).add(value_of(member, key))
+    longest = max(lines.values(), key=len, default=set[Any]())
+    if not designed:
+        longest = {value for values in lines.values() for value in values}
+    kept = [
+        member
+        for member in members
+        if longest <= lines[partner(member, key)] and value_of(member, key) in longest
     ]
+    enough = len(longest) > 1 and bool(kept) and (designed or 2 * len(kept) >= len(members))
+    return kept if enough else list(members)
 
 
 def _budgets(group: Group, measure: str) -> tuple[float, float]:

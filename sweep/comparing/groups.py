@@ -42,18 +42,17 @@ class Group:
         return min((trial for _, trial in self.members), key=lambda trial: trial.summary.objective)
 
 
-def by_setting(results: Sequence[StudyResult], key: str) -> tuple[list[Group], list[str]]:
-    """The trials of the studies by the value of a setting, and remarks on how they were divided.
+def by_setting(
+    results: Sequence[StudyResult], key: str, members: Sequence[Member]
+) -> tuple[list[Group], list[str]]:
+    """Trials of the studies by the value of a setting, and remarks on how they were divided.
 
     Up to `MOST_VALUES` values are groups of their own, in their order; numbers of more values are
     divided into `RANGES` ranges with about as many trials each, words of more into the most
     frequent ones and the others. Trials that do not have the setting are left out.
 
-    Raises BadInput for a key that is no setting, naming the nearest, or whose value is the same in
-    all trials.
+    Raises BadInput where all trials have the same value.
     """
-    known_setting(results, key)
-    members = [(result, trial) for result in results for trial in result.trials]
     having = [(member, value_of(member, key)) for member in members]
     having = [(member, value) for member, value in having if value is not None]
     notes: list[str] = []

@@ -59,6 +59,15 @@ class TestPairing:
         assert all(pair.paired for pair in found.result.contrasts)
         assert "1 trial has no partner" in " ".join(found.notes)
 
+    def test_is_along_the_longest_line_where_no_settings_have_every_value(self, make):
+        points = [
+            *make.points(optimizer=["adam"], layers=[1, 2, 3, 4]),
+            *make.points(optimizer=["sgd"], layers=[5, 6]),
+        ]
+        found = compare_setting([make.result(points, make.by_optimizer)], "layers")
+        assert [group.label for group in found.result.groups] == ["1", "2", "3", "4"]
+        assert "2 trials have no partner" in " ".join(found.notes)
+
     def test_is_none_where_a_search_chose_and_that_is_said(self, make):
         random = np.random.default_rng(2)
         points = [

@@ -4,14 +4,21 @@ import numpy as np
 import pytest
 
 from studies.errors import BadInput
+from sweep.comparing import groups as module
 from sweep.comparing.groups import (
     MOST_VALUES,
     RANGES,
-    by_setting,
     by_study,
     by_trial,
     searched_settings,
 )
+
+
+def by_setting(results, key):
+    """All trials of the studies by a setting."""
+    module.known_setting(results, key)
+    members = [(result, trial) for result in results for trial in result.trials]
+    return module.by_setting(results, key, members)
 
 
 def trials(group) -> list[int]:
