@@ -196,7 +196,7 @@ def law_finding(found: StudyLaw) -> list[str]:
     medians = sorted(level.median for level in law.levels)
     sentences = [
         f"By {line}, {what} goes with the power {exponent_text(law)} ({runs}; medians from "
-        f"{number(medians[0])} to {plural(float(number(medians[-1])), found.measure.one)})."
+        f"{number(medians[0])} to {number(medians[-1])} {found.measure.many})."
     ]
     sentences += _theory(found, law)
     slow, fast = law.local_exponents[0], law.local_exponents[-1]
