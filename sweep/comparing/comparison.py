@@ -205,11 +205,18 @@ def _runs(member: Member, by: str, measure: str) -> dict[str, Any]:
 
 
 def unit_of(member: Member, measure: str) -> float:
-    """An epoch of a trial in a measure."""
+    """An epoch of a trial in a measure.
+
+    Raises BadInput for the FLOPs of an own model, which nobody counts.
+    """
     result, trial = member
     if measure == "updates":
         return float(updates_per_epoch(trial.configuration, result.task.records))
-    return float(trial.epoch_flops) if measure == "flops" else 1.0
+    if measure != "flops":
+        return 1.0
+    if not trial.epoch_flops:
+        raise BadInput(f"--measure flops: the FLOPs of {result.name}'s own model are not known")
+    return float(trial.epoch_flops)
 
 
 def partner(member: Member, by: str) -> Hashable:

@@ -125,12 +125,9 @@ def searched_settings(results: Sequence[StudyResult]) -> list[str]:
     trials = [trial for result in results for trial in result.trials]
     names = searched(trials)
     if len(results) > 1:
-        fixed = [name for name in Configuration.model_fields if name not in names]
-        names += [
-            name
-            for name in fixed
-            if len({getattr(trial.configuration, name) for trial in trials}) > 1
-        ]
+        settings = [trial.configuration.model_dump() for trial in trials]
+        fixed = dict.fromkeys(name for own in settings for name in own if name not in names)
+        names += [name for name in fixed if len({str(own.get(name)) for own in settings}) > 1]
     return names
 
 
@@ -148,9 +145,15 @@ def _distinct(groups: Sequence[Group]) -> list[Group]:
 def known_setting(results: Sequence[StudyResult], key: str) -> None:
     """Raises BadInput, naming the nearest, where no configuration has a setting of that name."""
     there = searched_settings(results)
-    if key in there or key in Configuration.model_fields:
+    known = dict.fromkeys(
+        name
+        for result in results
+        for trial in result.trials[:1]
+        for name in trial.configuration.model_dump()
+    )
+    if key in there or key in known or (not known and key in Configuration.model_fields):
         return
-    near = nearest(key, [*there, *Configuration.model_fields])
+    near = nearest(key, [*there, *known])
     hint = f"did you mean {near}?" if near else f"searched are {', '.join(there) or 'none'}"
     raise BadInput(f"--by {plain(key)}: there is no such setting; {hint}")
 
@@ -160,7 +163,7 @@ def value_of(member: Member, key: str) -> Any:
     result, trial = member
     if key in trial.params:
         return trial.params[key]
-    return None if key in result.study.space else getattr(trial.configuration, key)
+    return None if key in result.study.space else trial.configuration.model_dump().get(key)
 
 
 def _nothing_to_compare(results: Sequence[StudyResult], key: str, values: Sequence[Any]) -> str:

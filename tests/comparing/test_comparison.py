@@ -12,6 +12,7 @@ from sweep.comparing import (
     compare_studies,
     compare_trials,
     finding,
+    laws_of,
 )
 
 
@@ -224,3 +225,33 @@ class TestTheDocument:
         assert sum(document["log_rank"]["expected"]) == pytest.approx(72)
         assert [group["replicates"] for group in document["groups"]] == [36, 36]
         assert document["fastest"] == "adam"
+
+
+class TestAnOwnModel:
+    @pytest.fixture
+    def own(self, make, tmp_path):
+        (tmp_path / "mine.py").write_text("def build(width, depth=1): ...\n")
+        return make.result(
+            make.points(width=[2, 4, 8], depth=[1, 2]),
+            lambda c, s: 60 / c.arguments["width"] * make.jitter(s),
+            training={"model": f"{tmp_path / 'mine.py'}:build", "target": 1.0},
+        )
+
+    def test_is_compared_by_its_own_arguments(self, own):
+        found = compare_setting([own], "width")
+        assert [group.value for group in found.groups] == [2, 4, 8]
+        assert found.result.fastest.label == "8"
+        assert all(pair.paired for pair in found.result.contrasts)
+
+    def test_has_laws_of_them(self, own):
+        first, second = laws_of(own, "width")
+        assert [first.others, second.others] == ["depth 1", "depth 2"]
+        assert first.law.exponent.value == pytest.approx(-1, abs=0.05)
+
+    def test_has_no_flops(self, own):
+        with pytest.raises(BadInput, match="own model are not known"):
+            compare_setting([own], "width", "flops")
+
+    def test_has_no_other_settings(self, own):
+        with pytest.raises(BadInput, match="did you mean width"):
+            compare_setting([own], "widht")
