@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Any
 
+from studies.tasks import TOLERANCE
 from sweep.report import sentences
 from sweep.report.drawing import percent
 from sweep.report.measure import ranked_by
@@ -73,8 +74,12 @@ def facts(story: Story) -> list[dict[str, Any]]:
                 ),
                 {
                     "class": ("classes", f"{', '.join(told)} records"),
-                    "sets": ("sets of", ", ".join(told)),
-                    "values": ("values", ", ".join(told)),
+                    "sets": (
+                        "sets of",
+                        f"{', '.join(told)}; a record is right if at every step the outputs of the "
+                        "set are the largest",
+                    ),
+                    "values": ("values", f"{', '.join(told)}; right within {TOLERANCE:g}"),
                 }[task.target],
                 *_chance(story),
             ],
