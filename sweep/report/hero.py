@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from studies.errors import BadInput
 from sweep.report.curves import MOST_LINES, held
 from sweep.report.drawing import PALETTE, PAPER, QUIET
 from sweep.report.rows import Row, number
@@ -41,23 +42,20 @@ def hero(story: Story) -> dict[str, str] | None:
     }
 
 
+def answer_picture(story: Story) -> str:
+    """The picture of the answer as an SVG file of its own, in the light colours.
+
+    Raises BadInput where there is no finished trial to draw.
+    """
+    rows = shown_rows(story.rows)
+    if not rows or story.band is None:
+        raise BadInput(f"{story.result.name} has no finished trial yet, so nothing to draw")
+    return _file(story, rows, WIDE)
+
+
 def trial_picture(story: Story) -> str:
     """The picture of a story's first row as an SVG file of its own, in the light colours."""
-    rows = list(story.rows[:1])
-    drawn = _Picture(story, rows, *ALONE).svg(hero_finding(rows, story.target, story.budget))
-    colours = ";".join(f"--c{slot}:{light}" for slot, (light, _) in enumerate(PALETTE))
-    style = (
-        f"svg{{{colours};--paper:{PAPER[0]};background:{PAPER[0]};font:13px sans-serif}}"
-        f".band{{fill:#f0f0ec}}.goal{{stroke:{QUIET[0]};stroke-dasharray:2 4}}"
-        f".axis{{stroke:#dedfd9}}.quiet{{fill:{QUIET[0]};font-size:12px}}"
-        ".inside{fill:var(--paper);font-weight:600}.name{font-weight:600}"
-        "polyline{fill:none}.thin{stroke-width:1;opacity:.45}.thick{stroke-width:3}"
-        ".rest{stroke-width:2.5}polyline.c0,line.c0{stroke:var(--c0)}"
-        "text.c0,.fill.c0{fill:var(--c0)}"
-    )
-    width, height = ALONE
-    tag = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
-    return drawn.replace("<svg", tag, 1).replace(">", f"><style>{style}</style>", 1)
+    return _file(story, list(story.rows[:1]), ALONE)
 
 
 def shown_rows(rows: Sequence[Row]) -> list[Row]:
@@ -90,12 +88,32 @@ def hero_finding(rows: Sequence[Row], target: str, budget: int) -> str:
     return sentence("; ".join(parts))
 
 
+def _file(story: Story, rows: Sequence[Row], size: tuple[int, int]) -> str:
+    drawn = _Picture(story, rows, *size).svg(hero_finding(rows, story.target, story.budget))
+    colours = ";".join(f"--c{slot}:{light}" for slot, (light, _) in enumerate(PALETTE))
+    each = "".join(
+        f"polyline.c{slot},line.c{slot}{{stroke:var(--c{slot})}}"
+        f"text.c{slot},.fill.c{slot}{{fill:var(--c{slot})}}"
+        for slot in range(len(rows))
+    )
+    style = (
+        f"svg{{{colours};--paper:{PAPER[0]};background:{PAPER[0]};font:13px sans-serif}}"
+        f".band{{fill:#f0f0ec}}.goal{{stroke:{QUIET[0]};stroke-dasharray:2 4}}"
+        f".axis{{stroke:#dedfd9}}.quiet{{fill:{QUIET[0]};font-size:12px}}"
+        "polyline{fill:none}.thin{stroke-width:1;opacity:.45}.thick{stroke-width:3}"
+        f".rest{{stroke-width:2.5}}{each}"
+        ".inside{fill:var(--paper);font-weight:600}.name{font-weight:600}"
+    )
+    tag = f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]}" height="{size[1]}"'
+    return drawn.replace("<svg", tag, 1).replace(">", f"><style>{style}</style>", 1)
+
+
 @dataclass
 class _Picture:
     """Accuracy by epoch above, a bar for each configuration's plateau below."""
 
     story: Story
-    rows: list[Row]
+    rows: Sequence[Row]
     width: int
     height: int
 

@@ -21,6 +21,7 @@ from sweep.report import (
     curves,
     front,
     hero,
+    laws,
     matters,
     method,
     sentences,
@@ -46,6 +47,7 @@ SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
     settings.section,
     solved.section,
     matters.section,
+    laws.section,
 )
 """The sections between the answer and the table, in the order in which a reader asks."""
 
@@ -57,7 +59,8 @@ def write_report(
     why: "Explanation | None" = None,
     made: datetime | None = None,
 ) -> None:
-    """Writes the report of a study to a file, whole or not at all.
+    """Writes the report of a study to a file, whole or not at all: a page, or the picture of its
+    answer alone where the file is named .svg.
 
     `why` is what `explain` found about it (see `sweep.report.why.found_why`), `made` the time that
     the page gives as its own; now, if left out. An existing file is replaced. Raises BadInput when
@@ -73,7 +76,10 @@ def write_report(
     path = path.resolve()
     if not path.parent.is_dir():
         raise BadInput(f"cannot write the report {path}: there is no directory {path.parent}")
-    page = render_report(result, why=why, made=made)
+    if path.suffix.lower() == ".svg":
+        page = hero.answer_picture(tell(result))
+    else:
+        page = render_report(result, why=why, made=made)
     try:
         handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except PermissionError as error:

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sweep.report import curves, front, matters, settings, solved, time_spent
+from sweep.report import curves, front, laws, matters, settings, solved, time_spent
 from sweep.report.drawing import DASHES, PALETTE, QUIET, Figure, swapped, veil
 from sweep.report.rows import Row
 from sweep.report.story import Story, tell
@@ -28,19 +28,19 @@ def figures(result: StudyResult, trials: Sequence[int] = ()) -> dict[str, "Plotl
     `curves` are the learning curves of the trials with the numbers in `trials`, at most six; left
     out, those that the report shows at first. The others are named after the report's sections,
     with the setting or settings that they are about: `time`, `time: best`, `landscape: layers ×
-    units`, `solved: optimizer`, `importances`, `parallel`, `front`.
+    units`, `solved: optimizer`, `laws: learning rate`, `importances`, `parallel`, `front`.
     """
     story = tell(result)
     found: dict[str, PlotlyFigure] = {}
     if story.rows and story.band is not None:
         wanted = [row for row in story.rows if row.number in trials]
         found["curves"] = curves_figure(story, wanted or curves.chosen_rows(story.rows))
-    for make in (front, time_spent, settings, solved, matters):
+    for make in (front, time_spent, settings, solved, matters, laws):
         section = make.section(story)
         for plot in section.plots if section else []:
             name = plot.id.removeprefix("plot-").partition("-")[0]
             for place, variant in enumerate(plot.variants):
-                several = name in ("landscape", "solved")
+                several = name in ("landscape", "solved", "laws")
                 key = f"{name}: {variant.title.lower()}" if several else name
                 if not several and place:
                     key = f"{name}: best"

@@ -56,7 +56,8 @@ class Story:
     @property
     def target(self) -> str:
         """How text calls the target: "100 %"."""
-        return percent(self.result.study.training.target)
+        training = self.result.study.training
+        return training.bound or percent(training.target)
 
     @property
     def band(self) -> ChanceBand | None:

@@ -9,7 +9,7 @@ import pytest
 
 from studies.run import FinishedRun
 from sweep.analysis.plateau import chance_band, plateaus_of
-from sweep.report import curves, front, landscape, parallel, solved, time_spent
+from sweep.report import curves, front, landscape, laws, parallel, solved, time_spent
 from sweep.report.drawing import MOST_POINTS, PALETTE, colours, log_ticks, plain, thinned
 from sweep.report.groups import grouped
 from sweep.report.importances import importance_bars, importances
@@ -316,3 +316,44 @@ def test_a_quicker_configuration_ends_lower_on_the_axis_of_epochs(result):
     order = sorted(rows, key=lambda row: row.median)
     heights = [ends[str(row.number)] for row in order]
     assert heights == sorted(heights)
+
+
+@pytest.fixture(scope="module")
+def one_at_a_time(make_result, make_study):
+    """A study that changes one setting at a time."""
+    study = make_study(
+        "laws",
+        search={"sampler": "random"},
+        space={
+            "layers": {"low": 1, "high": 4},
+            "learning_rate": {"low": 1e-4, "high": 1e-1, "log": True},
+        },
+        training={"epochs": 200, "replicates": 8, "units": 15},
+    )
+    rates = [{"layers": 3, "learning_rate": 0.0005 * 2**power} for power in range(5)]
+    layers = [{"layers": layers, "learning_rate": 0.001} for layers in (1, 2, 4)]
+    return make_result([*rates, *layers], study=study)
+
+
+def test_the_law_of_each_line_is_drawn_through_its_medians(one_at_a_time):
+    section = laws.section(tell(one_at_a_time))
+    variants = {variant.title: variant for variant in section.plots[0].variants}
+    assert set(variants) == {"layers", "learning rate"}
+    line, points = variants["learning rate"].figure["data"]
+    medians = {
+        trial.params["learning_rate"]: trial.summary.escape_median
+        for trial in one_at_a_time.trials
+        if trial.params["layers"] == 3
+    }
+    for x, y in zip(unpacked(points["x"]).tolist(), unpacked(points["y"]).tolist(), strict=True):
+        rate = min(medians, key=lambda rate: abs(rate - x))
+        assert y == pytest.approx(medians[rate], rel=0.25)
+    slope = np.polyfit(np.log(unpacked(line["x"])), np.log(unpacked(line["y"])), 1)[0]
+    assert slope == pytest.approx(float(line["name"].split()[1]), abs=0.02)
+    assert "goes with the power" in variants["learning rate"].finding
+    for variant in variants.values():
+        valid(variant.figure)
+
+
+def test_a_study_in_which_all_settings_vary_has_no_law(result):
+    assert laws.section(tell(result)) is None

@@ -1,0 +1,110 @@
+"""By which law the plateau grows with a setting, in studies that change one setting at a time."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from studies.errors import BadInput
+from sweep.report.drawing import PALETTE, QUIET, Figure, log_ticks, packed, plain
+from sweep.report.rows import number, words
+from sweep.report.story import Plot, Section, Story, Variant
+
+if TYPE_CHECKING:
+    from sweep.analysis.laws import Law
+    from sweep.comparing import StudyLaw
+
+MOST_TRIALS = 200
+"""Configurations up to which laws are looked for; each line takes a fit."""
+
+MOST_LAWS = 12
+"""Laws drawn, the longest line of each setting first."""
+
+
+def section(story: Story) -> Section | None:
+    """The laws of a study's lines; None where no trials differ in one setting only."""
+    from sweep.comparing import law_finding, laws_of
+
+    if not story.solved or len(story.rows) > MOST_TRIALS:
+        return None
+    try:
+        found = laws_of(story.result)
+    except BadInput:
+        return None
+    variants = [
+        Variant(_title(one), " ".join(law_finding(one)), law_figure(one, one.law))
+        for one in _longest(found)
+        if one.law is not None
+    ]
+    if not variants:
+        return None
+    caption = (
+        "Points are median escapes from the plateau, the line is the power law that fits all runs "
+        "best, censored ones for what they are; both axes are logarithmic, so that a power is a "
+        "straight line. A line takes in the trials that differ in this setting only, up to its "
+        "fastest value."
+    )
+    plot = Plot("plot-laws", variants, caption, choice="By")
+    return Section("laws", "Laws", "By which law the plateau grows", [plot])
+
+
+def _title(one: "StudyLaw") -> str:
+    return words(one.key) + (f" ({one.others})" if one.others else "")
+
+
+def _longest(found: Sequence["StudyLaw"]) -> list["StudyLaw"]:
+    """The longest line of each setting first, then the others, `MOST_LAWS` in all."""
+    firsts = {one.key: one for one in reversed(found)}
+    rest = [one for one in found if one is not firsts[one.key]]
+    order = [one for one in found if one is firsts[one.key]]
+    return [*order, *rest][:MOST_LAWS]
+
+
+def law_figure(one: "StudyLaw", law: "Law") -> Figure:
+    """The medians of a line over its setting, with the power law through them."""
+    xs = np.array([level.x for level in law.levels])
+    medians = np.array([level.median for level in law.levels])
+    fitted = np.array([level.law for level in law.levels])
+    low, high = float(min(medians.min(), fitted.min())), float(max(medians.max(), fitted.max()))
+    told = [
+        f"{words(one.key)} {number(level.x)}<br>median escape in epoch {number(level.median)}<br>"
+        f"{level.reached} of {level.runs} runs escaped"
+        for level in law.levels
+    ]
+    return {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": f"power {law.exponent.value:.2f}",
+                "x": packed(xs),
+                "y": packed(fitted),
+                "line": {"width": 1.6, "color": QUIET[0]},
+                "hoverinfo": "skip",
+            },
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "median escape",
+                "x": packed(xs),
+                "y": packed(medians),
+                "marker": {"size": 10, "color": PALETTE[0][0]},
+                "hovertext": [plain(text).replace("&lt;br&gt;", "<br>") for text in told],
+                "hovertemplate": "%{hovertext}<extra></extra>",
+            },
+        ],
+        "layout": {
+            "height": 420,
+            "margin": {"l": 66, "r": 16, "t": 40, "b": 56},
+            "hovermode": "closest",
+            "xaxis": {
+                "type": "log",
+                "tickvals": xs.tolist(),
+                "ticktext": [number(x) for x in xs.tolist()],
+                "title": {"text": f"{plain(words(one.key))} (log scale)"},
+            },
+            "yaxis": log_ticks(low, high) | {"title": {"text": "escape epoch (log scale)"}},
+            "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+            "showlegend": True,
+        },
+    }
