@@ -38,7 +38,12 @@ def report(
     name: Name,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.html."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Default: NAME.html. A .svg file gets the picture of the answer alone.",
+        ),
     ] = None,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:

@@ -30,8 +30,8 @@ CHARACTER = 7.0
 
 def hero(story: Story) -> dict[str, str] | None:
     """The picture for wide and for narrow pages, with its finding; None without trials."""
-    rows = shown_rows(story.rows)
-    if not rows or story.band is None:
+    rows = _drawable(story)
+    if not rows:
         return None
     finding = hero_finding(rows, story.target, story.budget)
     return {
@@ -47,10 +47,17 @@ def answer_picture(story: Story) -> str:
 
     Raises BadInput where there is no finished trial to draw.
     """
-    rows = shown_rows(story.rows)
-    if not rows or story.band is None:
+    rows = _drawable(story)
+    if not rows:
         raise BadInput(f"{story.result.name} has no finished trial yet, so nothing to draw")
     return _file(story, rows, WIDE)
+
+
+def _drawable(story: Story) -> list[Row]:
+    """The trials to draw: none where there is no chance, and none without an accuracy to reach."""
+    if story.band is None or story.result.study.training.bound is not None:
+        return []
+    return [row for row in shown_rows(story.rows) if held(row.runs, "accuracy").size]
 
 
 def trial_picture(story: Story) -> str:

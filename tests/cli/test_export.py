@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow.csv
@@ -109,3 +110,12 @@ def test_an_odd_name_makes_a_safe_file_name(stored: Path, sweep: Any) -> None:
     assert result.exit_code == 0
     assert result.stdout.strip() == "odd-red-name-bold-ü.html"
     assert (stored / "odd-red-name-bold-ü.html").is_file()
+
+
+def test_a_report_named_svg_is_the_picture_of_the_answer(stored: Path, sweep: Any) -> None:
+    result = sweep("report", "small", "-o", "answer.svg")
+    assert result.stdout.split() == ["answer.svg"]
+    picture = ElementTree.parse("answer.svg").getroot()
+    assert picture.tag == "{http://www.w3.org/2000/svg}svg"
+    said = "".join(picture.itertext())
+    assert "trial 0, as given" in said or "the best" in said
