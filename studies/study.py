@@ -334,6 +334,9 @@ def _put(document: dict[str, Any], dotted: str, value: Any, problems: list[str])
         document["task"] = {}
     elif name == "training" and key in space:
         _fix(space, key, value)
+    elif dotted == "training.model":
+        # Another file has another digest.
+        training.pop("code", None)
     elif name == "space":
         training.pop(key.partition(".")[0], None)
     table: Any = document

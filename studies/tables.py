@@ -137,6 +137,13 @@ class Training(BaseModel):
             raise ValueError("model and goal go together")
         return self
 
+    @property
+    def bound(self) -> str | None:
+        """The target in words where it is no training accuracy, such as "val_loss ≤ 0.1"."""
+        if self.goal is None or Goal.parse(self.goal).metric == "accuracy":
+            return None
+        return self.goal.replace(">=", "≥").replace("<=", "≤")
+
     def table(self) -> dict[str, Any]:
         limits = {"epochs": self.epochs, "replicates": self.replicates, "target": self.target}
         if self.model is None:

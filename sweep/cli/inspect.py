@@ -211,6 +211,9 @@ def _show_trial(result: "StudyResult", trial: "TrialResult", as_json: bool) -> N
     out.print()
     out.print(replicates_table(trial))
     out.print()
+    if trial.error is not None:
+        out.print(f"What failed first: {trial.error}", soft_wrap=True)
+        out.print()
     colours = out.is_terminal and not out.no_color
     for series in ("loss", "accuracy"):
         typer.echo(curves(trial, series, out.width, colours), color=colours)
@@ -223,6 +226,7 @@ def _trial_document(result: "StudyResult", trial: "TrialResult") -> dict[str, An
     return configuration_json(trial) | {
         "study": result.name,
         "configuration": trial.configuration.model_dump(),
+        "error": trial.error,
         "runs": [
             {
                 "replicate": place,

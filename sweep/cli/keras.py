@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from studies.errors import BadInput
+from studies.own import short_name
 from sweep.cli.options import (
     DEFAULT_STORAGE,
     Json,
@@ -253,6 +254,11 @@ def stored_study(name: str, storage: str) -> tuple["StudyResult", "Task", "CsvRe
 
     with open_database(storage, create=False) as database:
         result = read_results(database, existing(database, name))
+    if result.study.training.model is not None:
+        raise BadInput(
+            f"{name} is of an own model, {short_name(result.study.training.model)}, which is Keras "
+            "already: its function makes it again"
+        )
     asked, reading = result.study.task, None
     if isinstance(asked, CsvTask):
         task, reading = asked.read()

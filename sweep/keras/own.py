@@ -170,13 +170,14 @@ def _fit(
     ours = keras.callbacks.LambdaCallback(on_epoch_end=epoch)
     more = dict(given)
     theirs = more.pop("callbacks", None) or []
-    data = {"x": more.pop("x", task.x)}
-    if "y" in more or "x" not in given:
-        data["y"] = more.pop("y", task.y)
-    size = {"batch_size": own.batch_size} if isinstance(data["x"], np.ndarray | dict | list) else {}
+    data: dict[str, Any] = {"x": more.pop("x", task.x)}
+    if "y" in more:
+        data["y"] = more.pop("y")
+    # A data set of Keras's or TensorFlow's has its targets in it, and its batches.
+    if isinstance(data["x"], np.ndarray | dict | list | tuple):
+        data = {"y": task.y, "batch_size": own.batch_size, **data}
     network.fit(
         **data,
-        **size,
         epochs=run.epochs,
         callbacks=[*(theirs if isinstance(theirs, list | tuple) else [theirs]), ours],
         verbose=0,
@@ -239,7 +240,12 @@ def _function(model: str) -> Callable[..., Any]:
 
 def _told(error: BaseException, path: Path) -> str:
     """An error with its traceback from the person's own code on, which is theirs to read."""
-    frames = traceback.extract_tb(error.__traceback__)
+    here = str(Path(__file__).parent)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(here)
+    ]
     directory = str(path.parent) + os.sep
     own = [place for place, frame in enumerate(frames) if frame.filename.startswith(directory)]
     shown = frames[own[0] :] if own else frames[-3:]

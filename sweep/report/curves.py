@@ -240,8 +240,10 @@ def learning_curves(row: Row, *, records: int, lines: bool = True) -> Figure:
             "hoverinfo": "skip",
             "meta": "target",
         }
-        final = float(np.median(held(row.runs, "accuracy")[:, -1]))
-        data.append(reached | {"y": [final], "yaxis": "y"})
+        accuracy = held(row.runs, "accuracy")
+        if accuracy.size:
+            final = float(np.median(accuracy[:, -1]))
+            data.append(reached | {"y": [final], "yaxis": "y"})
         data.append(reached | {"y": [0], "yaxis": "y3"})
     return {"data": data, "layout": {"shapes": [*_marks(row), *_levels(row, records)]}}
 

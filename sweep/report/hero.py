@@ -135,7 +135,8 @@ class _Picture:
         ends = [row.median for row in self.rows if row.median is not None]
         self.log = bool(ends) and self.longest > 15 * min(ends)
         target = self.story.result.study.training.target
-        lowest = min([band.low, *(float(held(r.runs, "accuracy").min()) for r in self.rows)])
+        drawn = [held(row.runs, "accuracy") for row in self.rows]
+        lowest = min([band.low, *(float(values.min()) for values in drawn if values.size)])
         self.low, self.high = lowest - 0.03, max(target, band.high)
 
     def x(self, epoch: float) -> float:
@@ -263,7 +264,8 @@ class _Picture:
             which = "as given" if row.enqueued else best
             name = f"{row.name}, {which}" if which else row.name
             if row.median is None:
-                at, y = self.right, self.y(float(np.median(held(row.runs, "accuracy")[:, -1:])))
+                values = held(row.runs, "accuracy")[:, -1:]
+                at, y = self.right, self.y(float(np.median(values)) if values.size else self.low)
                 text, y = f"{name}: {row.solved} of {row.replicates} solved", min(y, goal) - 14
             else:
                 at, y = self.x(row.median), goal - 16

@@ -159,6 +159,14 @@ def test_a_goal_is_reached_from_its_own_side(text, shown, good, bad):
     assert not goal.reached(float("nan"))
 
 
+def test_a_target_that_is_no_accuracy_has_words_of_its_own(path):
+    study = read_study(path)
+    assert study.training.bound == "val_accuracy ≥ 0.98"
+    assert study.changed({"training.target": 0.9}).training.bound is None
+    assert study.changed({"training.target": "loss <= 0.1"}).training.bound == "loss ≤ 0.1"
+    assert read_study("hello-lstm").training.bound is None
+
+
 def test_a_run_of_an_own_model_has_a_key_of_its_own(path):
     study = read_study(path)
     params = {"width": 8, "rate": 0.5, "kind": "plain"}

@@ -1,0 +1,162 @@
+"""Studies of a person's own model on the command line."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studies.run import FinishedRun, Run
+
+MODELS = """
+import pathlib
+pathlib.Path("imported").touch()
+print("printed by a module")
+
+
+def build(input_shape, outputs, width, kind):
+    print("printed by a function")
+    raise ValueError("a fault of theirs")
+"""
+
+STUDY = """
+[task]
+name = "first-value"
+records = 40
+
+[search]
+sampler = "grid"
+trials = 4
+
+[space]
+width = [4, 8]
+kind = ["dense", "broken"]
+
+[training]
+model = "mymodels:build"
+epochs = 20
+replicates = 2
+target = "val_loss <= 0.1"
+"""
+
+
+@pytest.fixture
+def own(empty: Path) -> Path:
+    Path("mymodels.py").write_text(MODELS)
+    Path("mine.toml").write_text(STUDY)
+    return empty
+
+
+def made_up(runs: Iterable[Run | None], _task: Any) -> Iterator[FinishedRun]:
+    """Wide models reach the target in epoch 5, the narrow ones never, broken ones fail."""
+    series = ("loss", "accuracy", "val_loss", "parameters")
+    for run in runs:
+        if run is None:
+            continue
+        own: Any = run.configuration
+        if own.kind == "broken":
+            curves = np.full((1, 4), np.nan, np.float32)
+            yield FinishedRun(run, "failed", curves, series, "ValueError: a fault of theirs")
+            continue
+        epochs = 5 if own.width == 8 else run.epochs
+        loss = np.linspace(1.0, 0.05, epochs)
+        columns = [loss, np.full(epochs, np.nan), loss, np.full(epochs, 70.0)]
+        ended = "solved" if own.width == 8 else "censored"
+        yield FinishedRun(run, ended, np.array(columns, np.float32).T, series)
+
+
+@pytest.fixture
+def found(own: Path, monkeypatch: pytest.MonkeyPatch, sweep: Any) -> Path:
+    """The working directory, with a storage that holds a study of an own model."""
+    from sweep import search
+
+    monkeypatch.setattr(search, "run_study", partial(search.run_study, train=made_up))
+    done = sweep("run", "mine.toml", "--allow-code")
+    assert done.exit_code == 0, done.stderr
+    return own
+
+
+def test_without_allow_code_nothing_is_imported(own: Path, sweep: Any) -> None:
+    done = sweep("run", "mine.toml")
+    assert done.exit_code == 2
+    assert "training.model = mymodels:build is Python code" in done.stderr
+    assert "--allow-code" in done.stderr
+    assert not Path("imported").exists()
+    assert not Path("sweep.db").exists()
+
+
+def test_with_allow_code_it_is_run_and_standard_output_stays_ours(own: Path) -> None:
+    words = ("run", "mine.toml", "--allow-code", "--no-report", "--json", "--trials", "1")
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["trials"], told["runs"], told["solved_runs"]) == (1, 2, 0)
+    assert "printed by" not in done.stderr
+    assert Path("imported").exists()
+    shown = subprocess.run(
+        [sys.executable, "-m", "sweep", "show", "mine", "0"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert 'mymodels.py", line 9, in build' in shown.stdout
+    assert "ValueError: a fault of theirs" in shown.stdout
+
+
+def test_what_was_found_is_shown_in_its_own_words(found: Path, sweep: Any) -> None:
+    shown = sweep("show", "mine")
+    assert shown.exit_code == 0
+    text = " ".join(shown.stdout.split())
+    assert "a median of 5 epochs" in text
+    assert "to val_loss ≤ 0.1" in text
+    trial = json.loads(sweep("show", "mine", 2, "--json").stdout)
+    assert trial["configuration"]["function"] == "mymodels:build"
+    assert trial["parameters"] == 70
+    assert trial["flops"] is None
+    assert trial["error"] is None
+    assert trial["runs"][0]["curves"]["val_loss"][-1] == pytest.approx(0.05)
+    assert trial["runs"][0]["curves"]["accuracy"] == [None] * 5
+    broken = sweep("show", "mine", 3)
+    assert broken.exit_code == 0
+    assert "What failed first: ValueError: a fault of theirs" in broken.stdout
+    assert "failed" in broken.stdout
+
+
+@pytest.mark.parametrize("words", [("report", "mine"), ("export", "mine", "-o", "runs.csv")])
+def test_files_are_written_of_it(found: Path, sweep: Any, words: Any) -> None:
+    done = sweep(*words)
+    assert done.exit_code == 0, done.stderr
+
+
+def test_its_settings_are_compared(found: Path, sweep: Any) -> None:
+    done = sweep("compare", "mine", "--by", "width")
+    assert done.exit_code == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("code", "mine", "--trial", "2"),
+        ("verify", "mine"),
+        ("model", "mine", "--trial", "2", "-o", "m.keras"),
+        ("explain", "mine"),
+    ],
+)
+def test_what_knows_our_models_only_says_so(found: Path, sweep: Any, words: Any) -> None:
+    done = sweep(*words)
+    assert done.exit_code == 2
+    assert "mine is of an own model" in done.stderr
+
+
+def test_a_function_that_changed_is_another_study(found: Path, sweep: Any) -> None:
+    Path("mymodels.py").write_text(MODELS + "\n# changed\n")
+    done = sweep("run", "mine.toml", "--allow-code")
+    assert done.exit_code == 2
+    assert "training.code" in done.stderr
