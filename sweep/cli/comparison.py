@@ -28,7 +28,7 @@ def heading(found: StudyComparison) -> str:
     """What is compared, in one line."""
     names = listed([result.name for result in found.studies])
     by = {"trial": "", "study": ""}.get(found.by, f" by {words(found.by)}")
-    measure = found.measure.title.format(target=percent(found.target))
+    measure = found.measure.title.format(target=found.target)
     return f"{names}: {measure}{by}"
 
 
@@ -84,7 +84,7 @@ def survival_curves(found: StudyComparison, width: int, colours: bool) -> str:
     still = (
         "runs still on their plateau"
         if found.measure.name == "plateau"
-        else f"runs not yet at {percent(found.target)}"
+        else f"runs not yet at {found.target}"
     )
     events = np.concatenate([np.repeat(g.curve.times, g.curve.events.astype(int)) for g in groups])
     events = events[events > 0.0] / scale

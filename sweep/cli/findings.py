@@ -12,10 +12,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from sweep.analysis.segments import held_levels, later_plateaus_of
 from sweep.cli.screens import table
 from sweep.report.drawing import interval
 from sweep.report.measure import ranked_by
 from sweep.report.rows import Row, number, ranked
+from sweep.report.sentences import plural
 from sweep.results import StudyResult, TrialResult
 
 BEST = 10
@@ -68,7 +70,7 @@ def print_ranking(out: Console, rows: Sequence[Row]) -> None:
 
 
 def trial_sentence(result: StudyResult, trial: TrialResult) -> str:
-    """A trial's settings and what its replicates say."""
+    """A trial's settings and what its replicates say, levels held after the escape included."""
     row = next(row for row in ranked(result) if row.number == trial.number)
     identity = trial.configuration.identity()
     settings = ", ".join(f"{name} {_value(value)}" for name, value in identity.items())
@@ -79,7 +81,26 @@ def trial_sentence(result: StudyResult, trial: TrialResult) -> str:
     return (
         f"{result.name}, trial {trial.number}, place {row.place} of {len(result.trials)} {by}: "
         f"{solved}, PAR2 {number(row.par2)}.\n{settings}; {trial.summary.parameters} parameters."
+        f"{_levels(result, trial)}"
     )
+
+
+def _levels(result: StudyResult, trial: TrialResult) -> str:
+    """Levels that half of the replicates or more held after their escape, a line each."""
+    found = later_plateaus_of(trial.runs, trial.plateaus, records=result.task.records)
+    lines: list[str] = []
+    for level in held_levels(found, records=result.task.records):
+        if 2 * level.runs < len(trial.runs):
+            continue
+        length = "to the end"
+        if level.length_median is not None:
+            length = f"for a median of {plural(level.length_median, 'epoch')}"
+        lines.append(
+            f"\nA later plateau at {percent_text(level.level)}: held by {level.runs} of "
+            f"{plural(len(trial.runs), 'replicate')}, from epoch {number(level.start_median)} "
+            f"{length}."
+        )
+    return "".join(lines)
 
 
 def _value(value: Any) -> str:
@@ -178,4 +199,5 @@ def answer_sentences(result: StudyResult, rows: Sequence[Row]) -> list[str]:
     from sweep.report.sentences import answer
 
     training, objectives = result.study.training, result.study.search.objectives
-    return answer(rows, training.epochs, percent_text(training.target), objectives)
+    target = training.bound or percent_text(training.target)
+    return answer(rows, training.epochs, target, objectives)

@@ -220,9 +220,11 @@ def _show_trial(result: "StudyResult", trial: "TrialResult", as_json: bool) -> N
 
 
 def _trial_document(result: "StudyResult", trial: "TrialResult") -> dict[str, Any]:
+    from sweep.analysis.segments import later_plateaus_of
     from sweep.results import configuration_json
 
     found = trial.plateaus
+    later = later_plateaus_of(trial.runs, found, records=result.task.records)
     return configuration_json(trial) | {
         "study": result.name,
         "configuration": trial.configuration.model_dump(),
@@ -237,6 +239,15 @@ def _trial_document(result: "StudyResult", trial: "TrialResult") -> dict[str, An
                 "plateau": int(found.plateau_length[place]),
                 "plateau_censored": bool(found.plateau_censored[place]),
                 "transition": _finite(found.transition_length[place]),
+                "later_plateaus": [
+                    {
+                        "level": float(later.level[row]),
+                        "start": int(later.start[row]),
+                        "length": int(later.length[row]),
+                        "censored": bool(later.censored[row]),
+                    }
+                    for row in (later.run == place).nonzero()[0]
+                ],
                 "curves": {
                     name: [_finite(value) for value in run.curve(name)] for name in run.series
                 },

@@ -20,6 +20,7 @@ from sweep.comparing.groups import (
     known_setting,
     value_of,
 )
+from sweep.report.drawing import percent
 from sweep.report.rows import count
 from sweep.results import StudyResult
 
@@ -62,9 +63,10 @@ class StudyComparison:
     notes: tuple[str, ...]
 
     @property
-    def target(self) -> float:
-        """The accuracy to reach, of the first study."""
-        return self.studies[0].study.training.target
+    def target(self) -> str:
+        """What is to be reached, in words, as the first study has it: "100 %"."""
+        training = self.studies[0].study.training
+        return training.bound or percent(training.target)
 
 
 def compare_setting(

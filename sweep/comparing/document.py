@@ -20,7 +20,7 @@ def as_json(comparison: StudyComparison) -> dict[str, Any]:
         "storage": comparison.studies[0].storage,
         "by": comparison.by,
         "measure": comparison.measure.name,
-        "target": comparison.target,
+        "target": comparison.studies[0].study.training.target,
         "budget": found.budget,
         "groups": [
             _group(group, summary)

@@ -174,4 +174,4 @@ def _words(comparison: StudyComparison, label: str) -> str:
 def _got_there(comparison: StudyComparison) -> str:
     if comparison.measure.name == "plateau":
         return "left their plateau"
-    return f"reached {percent(comparison.target)}"
+    return f"reached {comparison.target}"

@@ -83,3 +83,25 @@ def test_a_diverged_trial_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert "solved by 0 of 3 replicates" in trial_sentence(study, study.trials[0])
     console().print(replicates_table(study.trials[0]))
     assert capsys.readouterr().out.count("diverged") == 3
+
+
+def test_a_level_held_after_the_escape_is_told_with_its_replicates() -> None:
+    study = result("censored", [0.69] * 10 + [0.4] * 30)
+    (trial,) = study.trials
+    assert "later plateau" not in trial_sentence(study, trial)
+    values = np.array([[0.69, 0.5]] * 10 + [[0.4, 0.75]] * 30 + [[0.1, 1.0]], dtype=np.float32)
+    runs = [FinishedRun(run.run, "solved", values) for run in trial.runs]
+    again = build_results(
+        name=study.name,
+        study=study.study,
+        task=study.task,
+        tried=[TriedConfiguration(0, {}, runs, False)],
+        created=study.created,
+        updated=study.updated,
+        storage=study.storage,
+    )
+    text = trial_sentence(again, again.trials[0])
+    assert (
+        "A later plateau at 75 %: held by 3 of 3 replicates, from epoch 11 for a median of "
+        "30 epochs." in text
+    )

@@ -66,6 +66,7 @@ def test_a_trial_as_json_has_its_curves(stored: Path, sweep: Any) -> None:
     assert run["seed"] == 1
     assert run["epochs"] == 3 * 3 + 1 + 4
     assert len(run["curves"]["loss"]) == run["epochs"]
+    assert run["later_plateaus"] == []
 
 
 def test_an_unknown_study_is_refused_with_the_nearest_name(stored: Path, sweep: Any) -> None:
