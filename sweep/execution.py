@@ -6,7 +6,6 @@ takes the next. Processes are spawned: they share nothing with this one, and the
 goes into a file that nobody sees unless they die.
 """
 
-import contextlib
 import faulthandler
 import os
 import signal
@@ -16,7 +15,8 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from studies.errors import BadInput
@@ -119,7 +119,7 @@ class _Process:
         self.log, self.task, self.model, self.limit = log, task, model, limit
         self.training: _Training | None = None
         self._executor: ProcessPoolExecutor | None = None
-        self._pid: Future[int] | None = None
+        self._processes: set[BaseProcess] = set()
         self._runs = 0
 
     def begin(self, run: Run) -> None:
@@ -129,10 +129,11 @@ class _Process:
             self._executor = ProcessPoolExecutor(
                 1, get_context("spawn"), _prepare, (str(self.log), self.task, self.model)
             )
-            self._pid, self._runs = self._executor.submit(os.getpid), 0
+            self._processes, self._runs = set(), 0
         self._runs += 1
-        deadline = float("inf")
+        deadline, others = float("inf"), set(active_children())
         future = self._executor.submit(_train, run, self.limit)
+        self._processes |= set(active_children()) - others
         if self.limit is not None:
             # A new process takes its time to start, which is no run's.
             deadline = time.monotonic() + self.limit + GRACE + (60.0 if self._runs == 1 else 0.0)
@@ -163,14 +164,11 @@ class _Process:
         if self._executor is not None:
             self._kill()
             self._executor.shutdown(cancel_futures=True)
-        self._executor = self._pid = self.training = None
+        self._executor = self.training = None
 
     def _kill(self) -> None:
-        if self._pid is None:
-            return
-        # A process that never started has no number, and none that is dead can be ended.
-        with contextlib.suppress(BrokenProcessPool, ProcessLookupError):
-            os.kill(self._pid.result(), signal.SIGKILL)
+        for process in self._processes:
+            process.kill()
 
     def _last_words(self) -> str:
         """Why a process died, as far as can be known here."""

@@ -1,6 +1,7 @@
 """Own models are trained in processes of their own, and what goes wrong there stays there."""
 
 from collections.abc import Iterator
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,9 @@ def test_processes_end_with_the_one_who_asked(study):
     training = train_own_models(iter(asked(study, "dense", "hang")), task, study=study, workers=2)
     first = next(training)
     assert first.ended == "solved"
+    assert len(active_children()) == 2
     training.close()
+    assert active_children() == []
 
 
 def test_nothing_to_train_is_no_reason_to_wait(study):
