@@ -3,7 +3,7 @@
   "use strict";
   const bar = document.getElementById("live");
   const [text, line] = [bar.querySelector("p"), bar.querySelector("progress")];
-  const source = new EventSource("events");
+  const source = new EventSource(`events?since=${encodeURIComponent(bar.dataset.stamp)}`);
   let busy = false;
   let again = false;
 

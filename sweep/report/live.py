@@ -97,7 +97,9 @@ class _Page:
         from sweep.report.page import render_live
 
         self.state()
-        return WAITING if self._result is None else render_live(self._result, whole=True)
+        if self._result is None:
+            return WAITING
+        return render_live(self._result, stamp=self._stamp or "", whole=True)
 
     def state(self) -> str:
         """The page without its scripts; empty where the study is not there yet."""
@@ -108,7 +110,9 @@ class _Page:
             if stamp != self._stamp:
                 began = time.monotonic()
                 self._result = self.source.read()
-                self._state = "" if self._result is None else render_live(self._result, whole=False)
+                self._state = ""
+                if self._result is not None:
+                    self._state = render_live(self._result, stamp=stamp, whole=False)
                 self._stamp, self.took = stamp, time.monotonic() - began
             return self._state
 
@@ -145,8 +149,11 @@ def report_app(source: Source) -> "Starlette":
 
 
 async def _events(source: Source, page: _Page, request: "Request") -> AsyncGenerator[str]:
-    """What happens, as server-sent events: `progress`, `changed`, and `end` when all is over."""
-    stamp = await asyncio.to_thread(source.stamp)
+    """What happens, as server-sent events: `progress`, `changed`, and `end` when all is over.
+
+    The page says what it shows already, so that nothing that came in meanwhile is passed over.
+    """
+    stamp = request.query_params.get("since", "")
     said, told_at = "", time.monotonic()
     while not await request.is_disconnected():
         progress = json.dumps(source.progress())

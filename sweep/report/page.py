@@ -106,13 +106,13 @@ def render_report(
     return _template().render(context(tell(result, why), made or datetime.now(UTC)))
 
 
-def render_live(result: StudyResult, *, whole: bool) -> str:
-    """The report of a study that is running, to be served.
+def render_live(result: StudyResult, *, stamp: str, whole: bool) -> str:
+    """The report of a study that is running, to be served; `stamp` says which state it is.
 
     As a `whole` it has its scripts, and asks its server for what is new; else it is what an open
     page takes in.
     """
-    values = context(tell(result), datetime.now(UTC)) | {"live": True}
+    values = context(tell(result), datetime.now(UTC)) | {"live": True, "stamp": stamp}
     if whole:
         values["script"] += _inline("live.js")
     else:

@@ -1,8 +1,10 @@
 """The report while its study runs, in a real browser, over HTTP."""
 
 import queue
+import re
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -90,14 +92,14 @@ def test_trials_come_into_an_open_page_which_keeps_what_its_reader_chose(url, qu
             train.allow(4)
             page.goto(shown.url)
             page.wait_for_function(
-                "document.querySelectorAll('#configurations tbody tr').length >= 3"
+                "() => document.querySelectorAll('#configurations tbody tr').length >= 3"
             )
             page.fill("#filter", "adam")
             page.locator("#configurations").get_by_role("button", name="units").click()
             train.allow(8)
             thread.join()
             page.wait_for_function(
-                "document.querySelectorAll('#configurations tbody tr').length === 12"
+                "() => document.querySelectorAll('#configurations tbody tr').length === 12"
             )
             assert page.input_value("#filter") == "adam"
             rows = page.locator("#configurations tbody tr:visible")
@@ -107,10 +109,22 @@ def test_trials_come_into_an_open_page_which_keeps_what_its_reader_chose(url, qu
             assert page.evaluate("document.querySelector('#live progress').max") == 12
             assert page.locator(".plot .scatterlayer .trace").count() > 0
         page.wait_for_function(
-            "document.querySelector('#live p').textContent.startsWith('Finished')"
+            "() => document.querySelector('#live p').textContent.startsWith('Finished')"
         )
         browser.close()
     assert complaints == []
+
+
+def test_what_came_in_before_a_page_listens_is_told_to_it(url, quick):
+    run_study(STUDY.changed({"search.trials": 2}), url, train=_at_once)
+    with live.watched(url, "growing") as shown:
+        page = fetched(shown.url)
+        stamp = re.search(r'data-stamp="([^"]+)"', page)[1]
+        run_study(STUDY.changed({"search.trials": 3}), url, train=_at_once)
+        address = f"{shown.url}events?since={urllib.parse.quote(stamp)}"
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            lines = [answer.readline().decode().strip() for _ in range(4)]
+    assert "event: changed" in lines
 
 
 def test_before_the_study_is_there_the_page_says_so_and_asks_again(url):
