@@ -100,7 +100,7 @@ class Database:
     def patiently(self, attempt: Callable[[], Result]) -> Result:
         """What `attempt` gives, called again while the server is lost, for `patience` seconds.
 
-        The first connection is not waited for: an address may be wrong.
+        A server that never answered is not waited for: its address may be wrong.
         """
         since: float | None = None
         pause = 0.05
@@ -109,6 +109,7 @@ class Database:
                 with self.plainly():
                     result = attempt()
             except Passing as failure:
+                self._reached = self._reached or failure.met
                 if not self._reached:
                     raise
                 now = time.monotonic()
@@ -282,12 +283,7 @@ def _bring_up_to_date(database: Database, create: bool) -> None:
         )
     if database.engine.dialect.name == "sqlite":
         _turn_on_wal(database)
-    with database.writing() as connection:
-        if database.engine.dialect.name == "postgresql":
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('sweep'))"))
-        # Another process may have been first while this one waited for the lock.
-        if _version(connection) != HEAD:
-            _migrate(connection)
+    database.write(_migrate)
 
 
 def _turn_on_wal(database: Database) -> None:
@@ -309,6 +305,11 @@ def _turn_on_wal(database: Database) -> None:
 
 
 def _migrate(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('sweep'))"))
+    if _version(connection) == HEAD:
+        # Another process was first while this one waited for the lock.
+        return
     from alembic import command
     from alembic.config import Config
 

@@ -29,8 +29,13 @@ class Unwritable(StorageFailure):
 class Passing(StorageFailure):
     """The server was lost or refuses for the moment, or another transaction was in the way.
 
-    Nothing of the transaction was kept, or all of it where the loss came with the commit.
+    Nothing of the transaction was kept, or all of it where the loss came with the commit. `met`
+    says whether the server was there at first: if it was not, its address may be wrong.
     """
+
+    def __init__(self, message: str, *, met: bool = True) -> None:
+        self.met = met
+        super().__init__(message)
 
 
 _PASSING = ("08", "40", "57P", "53", "25P03", "55P03")
@@ -87,16 +92,16 @@ def _translated(error: Exception, shown: str, timeout: float) -> Exception:
     wrapped = next((link for link in links if isinstance(link, DBAPIError)), None)
     if wrapped is None:
         return StorageFailure(f"{shown}: {_first_line(error)}")
-    kind = Passing if _is_passing(wrapped) else StorageFailure
-    return kind(f"{shown}: {_first_line(wrapped.orig or error)}")
-
-
-def _is_passing(error: DBAPIError) -> bool:
-    code = getattr(error.orig, "sqlstate", None)
+    message = f"{shown}: {_first_line(wrapped.orig or error)}"
+    code = getattr(wrapped.orig, "sqlstate", None)
     if code is not None:
-        return str(code).startswith(_PASSING)
-    # Without a code, it was the client that found out: it cannot connect, or was cut off.
-    return error.connection_invalidated or isinstance(error, OperationalError)
+        return Passing(message) if str(code).startswith(_PASSING) else StorageFailure(message)
+    # Without a code, it was the client that found out: it was cut off, or cannot connect.
+    if wrapped.connection_invalidated:
+        return Passing(message)
+    if isinstance(wrapped, OperationalError):
+        return Passing(message, met=False)
+    return StorageFailure(message)
 
 
 def _from_sqlite(error: sqlite3.Error, shown: str, timeout: float) -> Exception:

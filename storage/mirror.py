@@ -126,8 +126,7 @@ def complete(
 
 
 def lacks(db: Database, stored: StoredStudy, total: int) -> int:
-    """How many of our `total` trials Optuna's study lacks; changes nothing. Raises as `complete`.
-    """
+    """How many of our `total` trials Optuna's study lacks. Raises as `complete`."""
     storage = db.optuna_storage()
     with db.plainly():
         study_id = _find(storage, stored.name)
