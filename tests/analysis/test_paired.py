@@ -226,13 +226,13 @@ def drawn(random: np.random.Generator, runs: int, pairs: int, sigma: float, rati
 
 class TestCoverage:
     @pytest.mark.parametrize(
-        ("pairs", "sigma", "budget"), [(5, 0.3, 100), (10, 0.8, 40), (30, 0.3, 100), (30, 0.8, 40)]
+        ("pairs", "sigma", "budget"), [(5, 0.3, 100), (10, 0.8, 40), (30, 0.3, 100)]
     )
     def test_of_the_ratio_of_restricted_means_is_what_it_says(self, pairs, sigma, budget):
         random = np.random.default_rng([pairs, budget])
         many = [np.minimum(np.ceil(t), budget) for t in drawn(random, 1, 1_000_000, sigma, 1.5)]
         truth = many[1].mean() / many[0].mean()
-        covered, cases = 0, 800
+        covered, cases = 0, 500
         for a, b in zip(*drawn(random, cases, pairs, sigma, 1.5), strict=True):
             found = compare_pairs(
                 all_at(np.ceil(a), budget), all_at(np.ceil(b), budget), budget
@@ -240,13 +240,13 @@ class TestCoverage:
             assert found.low is not None
             assert found.high is not None
             covered += found.low <= truth <= found.high
-        # 800 cases of 95 % spread by 0.8 %.
-        assert 0.93 < covered / cases < 0.985
+        # 500 cases of 95 % spread by 1 %.
+        assert 0.92 < covered / cases < 0.985
 
     @pytest.mark.parametrize(("pairs", "sigma", "budget"), [(10, 0.3, 100), (31, 0.8, 60)])
     def test_of_the_ratio_of_medians_is_at_least_what_it_says(self, pairs, sigma, budget):
         random = np.random.default_rng([pairs, budget])
-        covered, cases = 0, 500
+        covered, cases = 0, 300
         for a, b in zip(*drawn(random, cases, pairs, sigma, 1.5), strict=True):
             found = compare_pairs(all_at(a, budget), all_at(b, budget), budget).ratio
             low = -math.inf if found.low is None else found.low
