@@ -56,7 +56,7 @@ def report(
     path = writable(output or file_for(name, ".html"), "--output")
     with open_database(storage, create=False) as database:
         result = read_results(database, existing(database, name))
-        why = found_why(database, name)
+        why = found_why(database, result)
     with writing(path):
         write_report(result, path, why=why)
     typer.echo(str(path))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from studies.tasks import Task
     from sweep.explain import Explanation
     from sweep.report.live import Live
+    from sweep.results import StudyResult
     from sweep.search import Progress, SearchOutcome
 
 DEFAULT_STUDY = "hello-lstm"
@@ -207,7 +208,7 @@ def _end(outcome: "SearchOutcome", storage: str, page: Path | None, as_json: boo
         from sweep.report import write_report
 
         try:
-            why = _why(storage, result.name)
+            why = _why(storage, result)
             with writing(page):
                 write_report(result, page, why=why)
         except OSError as error:
@@ -220,13 +221,13 @@ def _end(outcome: "SearchOutcome", storage: str, page: Path | None, as_json: boo
         raise failure
 
 
-def _why(storage: str, name: str) -> "Explanation | None":
+def _why(storage: str, result: "StudyResult") -> "Explanation | None":
     """What `explain` found about the study, if it was asked; the answer does without."""
     from storage.database import StorageFailure, open_database
     from sweep.report.why import found_why
 
     with suppress(StorageFailure), open_database(storage, create=False) as database:
-        return found_why(database, name)
+        return found_why(database, result)
     return None
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from storage.database import Database, open_database
 from storage.runs import find_runs
@@ -26,6 +26,9 @@ from sweep.explain.interventions import (
 from sweep.explain.training import Found, TrainJob, Wanted
 from sweep.explain.verdict import verdict
 from sweep.session import ENOUGH_RUNS, Progress
+
+if TYPE_CHECKING:
+    from sweep.results import StudyResult
 
 DEFAULT_STUDY = "plateau-causes"
 """The shipped study whose first configuration is explained where none is named."""
@@ -143,13 +146,19 @@ def explain(
 
 
 def stored_explanation(
-    db: Database, name: str | None = None, trial: int | None = None, *, seeds: int = SEEDS
+    db: Database,
+    name: str | None = None,
+    trial: int | None = None,
+    *,
+    seeds: int = SEEDS,
+    result: "StudyResult | None" = None,
 ) -> Explanation | None:
     """The same from stored runs alone; None where a run of it was not trained yet.
 
-    Raises BadInput as `explain` does.
+    `result` is that of the study of this name, for who has read it already. Raises BadInput as
+    `explain` does.
     """
-    question = _question(db, name, trial, seeds)
+    question = _question(db, name, trial, seeds, result)
     if question.fingerprint is not None:
         baseline = question.runs(question.configuration)
         if len(find_runs(db, question.fingerprint, baseline)) < len(baseline):
@@ -199,7 +208,13 @@ def explanation_json(found: Explanation) -> dict[str, Any]:
     }
 
 
-def _question(db: Database, name: str | None, trial: int | None, seeds: int) -> _Question:
+def _question(
+    db: Database,
+    name: str | None,
+    trial: int | None,
+    seeds: int,
+    result: "StudyResult | None" = None,
+) -> _Question:
     if seeds < FEWEST_SEEDS:
         raise BadInput(
             f"--seeds {seeds}: takes {FEWEST_SEEDS} or more; with fewer pairs no difference could "
@@ -214,7 +229,7 @@ def _question(db: Database, name: str | None, trial: int | None, seeds: int) -> 
     else:
         from sweep.results import ranking, read_results
 
-        result = read_results(db, name)
+        result = read_results(db, name) if result is None else result
         study, fingerprint = result.study, result.task.fingerprint
         if study.training.model is not None:
             raise BadInput(

@@ -181,7 +181,7 @@ class Result:
 
         file = Path(path) if path is not None else file_for(self.name, ".html")
         with open_database(self._url, create=False) as database:
-            why = found_why(database, self.name)
+            why = found_why(database, self.details)
         write_report(self.details, file, why=why)
         return file
 

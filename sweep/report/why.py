@@ -14,6 +14,7 @@ from sweep.report.drawing import PALETTE, QUIET, Figure, log_ticks, packed, perc
 from sweep.report.rows import number
 from sweep.report.sentences import plural
 from sweep.report.story import Plot, Section, Story, Variant
+from sweep.results import StudyResult
 
 if TYPE_CHECKING:
     from storage.database import Database
@@ -38,12 +39,12 @@ UNDER = (
 """What is drawn of the hidden progress, from top to bottom: series, axis, format."""
 
 
-def found_why(db: "Database", name: str) -> "Explanation | None":
-    """What `explain` found about a study, if all its runs are in the storage."""
+def found_why(db: "Database", result: StudyResult) -> "Explanation | None":
+    """What `explain` found about a study of the storage, if all its runs are there."""
     from sweep.explain import stored_explanation
 
     try:
-        return stored_explanation(db, name)
+        return stored_explanation(db, result.name, result=result)
     except BadInput:
         # Without a trial, or without the data that it was made from, nothing was explained.
         return None

@@ -10,6 +10,7 @@ from sweep.explain import Explanation, explain
 from sweep.report import render_report, write_report
 from sweep.report.story import tell
 from sweep.report.why import found_why, section
+from sweep.results import read_results
 from sweep.search import run_study
 
 from ..explain.conftest import World, by_learning_rate
@@ -30,7 +31,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def found(url: str) -> Explanation:
     with open_database(url) as database:
-        found = found_why(database, "hello-lstm")
+        found = found_why(database, read_results(database, "hello-lstm"))
     assert found is not None
     return found
 
@@ -107,7 +108,7 @@ def test_without_an_explanation_there_is_no_section(result, tmp_path: Path):
     assert section(tell(result)) is None
     assert "why-title" not in render_report(result)
     with open_database(f"sqlite:///{tmp_path}/e.db") as database:
-        assert found_why(database, "hello-lstm") is None
+        assert found_why(database, result) is None
 
 
 def test_a_study_that_nobody_asked_about_has_none(tmp_path: Path):
@@ -115,7 +116,7 @@ def test_a_study_that_nobody_asked_about_has_none(tmp_path: Path):
     study = read_study("hello-lstm").changed({"search.trials": 2})
     run_study(study, url, train=lambda runs, task: world(filter(None, runs), task, False))
     with open_database(url) as database:
-        assert found_why(database, "hello-lstm") is None
+        assert found_why(database, read_results(database, "hello-lstm")) is None
 
 
 def test_the_section_opens_in_a_browser(open_report, result, found, tmp_path: Path):
