@@ -230,6 +230,8 @@ def serving(app: Any, port: int | None = None) -> Generator[str]:
     server = uvicorn.Server(
         uvicorn.Config(
             guarded,
+            # Its own configuration would close the log handlers of the whole process.
+            log_config=None,
             log_level="critical",
             lifespan="off",
             timeout_graceful_shutdown=round(FAREWELL),
