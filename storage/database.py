@@ -239,7 +239,7 @@ def _make_engine(address: URL, timeout: float) -> Engine:
         except ModuleNotFoundError as error:
             raise BadInput(
                 f"{shown_address(address)}: PostgreSQL needs the driver {error.name}; "
-                "pip install 'sweep[postgresql]' brings it"
+                "`uv sync --extra postgresql` installs it"
             ) from error
         event.listen(engine, "begin", _limit_silence)
         return engine

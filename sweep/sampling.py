@@ -229,7 +229,7 @@ def total_trials(study: Study) -> int:
 def check_sampler(study: Study) -> None:
     """Raises BadInput where the study's sampler is not installed."""
     if study.search.sampler == "gp" and importlib.util.find_spec("torch") is None:
-        raise BadInput('the sampler "gp" needs PyTorch; install it with: pip install "sweep[gp]"')
+        raise BadInput('the sampler "gp" needs PyTorch; `uv sync --extra gp` installs it')
 
 
 def _suggest(trial: "optuna.Trial", name: str, item: "BaseDistribution") -> Any:

@@ -162,5 +162,5 @@ def test_an_enqueued_configuration_is_marked_as_optuna_marks_it() -> None:
 
 def test_gp_without_pytorch_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(BadInput, match=r'pip install "sweep\[gp\]"'):
+    with pytest.raises(BadInput, match=r"uv sync --extra gp"):
         Proposals(study("gp", 5))

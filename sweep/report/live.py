@@ -265,6 +265,6 @@ def check_installed() -> None:
 
     if any(find_spec(name) is None for name in ("starlette", "uvicorn")):
         raise BadInput(
-            'a live report needs a server, which is not installed; pip install "sweep[server]" '
-            "brings it"
+            "a live report needs a server, which is not installed; `uv sync --extra server` "
+            "installs it"
         )

@@ -111,9 +111,9 @@ def test_a_contender_that_fails_is_told_of_with_its_last_words():
 
 
 def test_a_row_whose_peer_is_not_installed_is_skipped_and_says_so(monkeypatch):
-    nowhere = Contender("jax_vmap", "jax_vmap", "no_such_library", "sweep[jax]")
+    nowhere = Contender("jax_vmap", "jax_vmap", "no_such_library", "jax")
     monkeypatch.setitem(CONTENDERS, "jax", nowhere)
     rows = chosen(["jax-3x15-64"], BENCHES)
     results: list[Result] = list(measure(rows, Options(rounds=1, quick=True), print))
     assert [result.ratio for result in results] == [None]
-    assert results[0].skipped == "no_such_library is not installed: pip install 'sweep[jax]'"
+    assert results[0].skipped == "no_such_library is not installed: uv sync --extra jax"

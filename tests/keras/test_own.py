@@ -40,7 +40,8 @@ def two_inputs(x, outputs, width):
     parts = [keras.Input((1,), name="first"), keras.Input((2,), name="rest")]
     joined = keras.layers.Dense(width, activation="relu")(keras.layers.Concatenate()(parts))
     model = keras.Model(parts, keras.layers.Dense(outputs, activation="softmax")(joined))
-    model.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    loss = "sparse_categorical_crossentropy"
+    model.compile(keras.optimizers.Adam(0.05), loss, metrics=["accuracy"])
     return model, {"x": {"first": x[:, 0], "rest": x[:, 1:, 0]}}
 
 

@@ -177,7 +177,7 @@ def test_without_the_extra_it_is_named(url, monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "uvicorn" else find(name)
     )
-    with pytest.raises(BadInput, match=r'pip install "sweep\[server\]"'), live.watched(url, "x"):
+    with pytest.raises(BadInput, match=r"uv sync --extra server"), live.watched(url, "x"):
         pass
 
 

@@ -214,7 +214,7 @@ def test_postgresql_without_its_driver_names_the_extra(
         raise ModuleNotFoundError("No module named 'psycopg'", name="psycopg")
 
     monkeypatch.setattr(sa, "create_engine", missing)
-    with pytest.raises(BadInput, match=r"driver psycopg; pip install 'sweep\[postgresql\]'"):
+    with pytest.raises(BadInput, match=r"driver psycopg; `uv sync --extra postgresql`"):
         open_database(f"{scheme}://me:secret@localhost/x")
 
 

@@ -20,19 +20,19 @@ Measure = Callable[[int], float]
 class Contender:
     """Where a contender is: `module`.`function`(work) prepares it.
 
-    `needs` is the library without which it cannot take part, `package` what installs that.
+    `needs` is the library without which it cannot take part, `extra` the one of ours that has it.
     """
 
     module: str
     function: str
     needs: str
-    package: str = "sweep"
+    extra: str = ""
 
     def missing(self) -> str | None:
         """Why this contender cannot take part here, or None."""
         if importlib.util.find_spec(self.needs) is not None:
             return None
-        return f"{self.needs} is not installed: pip install '{self.package}'"
+        return f"{self.needs} is not installed: uv sync --extra {self.extra}"
 
     def prepare(self, work: Work) -> Measure:
         return getattr(import_module(f"{__name__}.{self.module}"), self.function)(work)
@@ -42,6 +42,6 @@ CONTENDERS = {
     "sweep": Contender("engine", "engine", "tensorflow"),
     "keras": Contender("keras_fit", "keras_fit", "keras"),
     "keras-loop": Contender("keras_loop", "keras_loop", "keras"),
-    "jax": Contender("jax_vmap", "jax_vmap", "jax", "sweep[jax]"),
+    "jax": Contender("jax_vmap", "jax_vmap", "jax", "jax"),
     "peak": Contender("matrix_product", "matrix_product", "numpy"),
 }
