@@ -1,0 +1,44 @@
+"""What the README says exists, and what exists is said there."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from studies.study import read_study, shipped_studies
+from sweep.cli import app
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_command_is_in_the_table_and_no_other() -> None:
+    rows = re.findall(r"^\| (`.*?) \| ", README, flags=re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"`([a-z]+)[^`]*`", row)}
+    assert told == set(get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_every_command_line_is_one_that_the_program_has() -> None:
+    lines = re.findall(r"python -m sweep ([a-z]+)", README)
+    assert set(lines) <= set(get_command(app).commands)  # type: ignore[attr-defined]
+    assert "run" in lines
+
+
+def test_the_study_file_shown_can_be_run(tmp_path: Path) -> None:
+    block = re.search(r"```toml\n(.*?)```", README, flags=re.DOTALL)
+    assert block is not None
+    file = tmp_path / "shown.toml"
+    file.write_text(block[1], encoding="utf-8")
+    study = read_study(str(file))
+    assert study.search.trials == 100
+    assert study.configuration(study.search.enqueue[0]).units == 15
+
+
+@pytest.mark.parametrize("name", [name for name, _ in shipped_studies()])
+def test_every_shipped_study_is_named(name: str) -> None:
+    assert re.search(rf"(?<![\w-]){name}(?![\w-])", README)
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\((studies/[^)]+)\)", README))
+def test_every_picture_is_there(path: str) -> None:
+    assert (Path(__file__).parents[1] / path).is_file()
