@@ -5,6 +5,7 @@ the plateaus of all runs are found in one pass over their curves.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,7 @@ def read_results(db: "Database", name: str) -> StudyResult:
     Raises BadInput when there is no study of that name, and StorageFailure when a run that a trial
     refers to is not in the storage.
     """
+    from storage.runs import StudyChanged
     from storage.trials import find_study, no_study, read_trials
 
     stored = find_study(db, name)
@@ -104,10 +106,13 @@ def read_results(db: "Database", name: str) -> StudyResult:
         if stored is None:
             raise no_study(db, name)
         study = Study.from_document(stored.document, stored.name)
-        tried = _with_runs(db, stored, study, read_trials(db, stored.uuid))
-        again = find_study(db, name)
         # The trials of a study that is being extended are rewritten, possibly between two reads.
-        if again is not None and (again.uuid, again.revision) == (stored.uuid, stored.revision):
+        tried: list[TriedConfiguration] | None = None
+        with suppress(StudyChanged):
+            tried = _with_runs(db, stored, study, read_trials(db, stored.uuid))
+        again = find_study(db, name)
+        state = (stored.uuid, stored.revision)
+        if tried is not None and again is not None and (again.uuid, again.revision) == state:
             break
         stored = again
     return build_results(

@@ -121,6 +121,8 @@ def _trials(database: "Database", name: str) -> Generator[list["TrialResult"]]:
             enqueued=study.is_enqueued(number),
         )
         for number, runs in by_trial
+        # A trial may have come in since the trials were read.
+        if number in params
     )
     while some := list(itertools.islice(tried, TRIALS_AT_ONCE)):
         yield trial_results(study, stored.task, some)
