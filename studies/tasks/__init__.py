@@ -49,6 +49,9 @@ class Task:
     Where sequences differ in length, `lengths` is int32 [records], and the steps after a sequence's
     end are padding: all zero in `x` (and in `y`, for sets). No step of a sequence is all zero, so
     that Keras's `Masking` finds the same ends. Raises ValueError where that does not hold.
+
+    `validation` are records that are measured after every epoch and never trained on, of the same
+    shape; all else is said of the records to train on.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Task:
     columns: tuple[str, ...] = field(default=())
     target: Target = "class"
     lengths: np.ndarray | None = None
+    validation: "Task | None" = None
 
     def __post_init__(self) -> None:
         if self.lengths is not None:
@@ -115,6 +119,8 @@ class Task:
             digest.update(self.target.encode())
         if self.lengths is not None:
             digest.update(np.ascontiguousarray(self.lengths, dtype="<i4").tobytes())
+        if self.validation is not None:
+            digest.update(self.validation.fingerprint.encode())
         return digest.hexdigest()[:32]
 
 

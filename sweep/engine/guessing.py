@@ -57,7 +57,7 @@ def guess(
         target=task.target,
         masked=task.lengths is not None,
     )
-    tf, random, data = prepare(), np.random.default_rng(seed), data_of(task)
+    tf, random, data = prepare(), np.random.default_rng(seed), data_of(task)[:3]
     order = random.permutation(task.records)
     # The last batch is filled up with records of the first, which are right or wrong again.
     rows = [np.take(order, range(k, k + batch), mode="wrap") for k in range(0, task.records, batch)]

@@ -60,7 +60,7 @@ class Population:
             news,
             tf.constant(fresh_v),
             tf.constant(self._units),
-            *self._data,
+            list(self._data),
             *(tf.constant(table) for table in self._tables()),
         )
         self._state = state

@@ -8,6 +8,7 @@ lockstep:
     for each epoch of the chunk:
         for each batch:  gather records → forward → loss → backward → update
         if hidden progress is recorded:  forward, and what states and logits then know
+        if there are records to validate on:  forward → loss
 
 Forward and backward passes are those of `stack`; TensorFlow's XLA compiles the whole chunk into one
 executable.
@@ -25,14 +26,16 @@ from sweep.engine.cells import Cell, make_cell, silenced
 from sweep.engine.losses import LOSSES
 from sweep.engine.optimizers import COEFFICIENTS
 from sweep.engine.runtime import prepare
-from sweep.engine.shapes import KNOWLEDGE, Shape
+from sweep.engine.shapes import KNOWLEDGE, VALIDATION, Shape
 
 Tensor = Any
 Chunk = Callable[..., Any]
 
 
-def data_of(task: Task) -> tuple[Tensor, Tensor, Tensor]:
+def data_of(task: Task) -> tuple[Tensor, ...]:
     """A task's records as a program takes them: inputs, truth and lengths, a row a record.
+
+    Where the task has records to validate on, the same of these follow.
 
     Inputs are float32 [records, timesteps · features]; the truth is one-hot [records, outputs] for
     classes, [records, outputs] for values, [records, timesteps · outputs] for sets; lengths are
@@ -47,6 +50,7 @@ def data_of(task: Task) -> tuple[Tensor, Tensor, Tensor]:
         tf.constant(task.x.reshape(task.records, -1), tf.float32),
         tf.constant(truth, tf.float32),
         tf.constant(lengths, tf.int32),
+        *(() if task.validation is None else data_of(task.validation)),
     )
 
 
@@ -54,7 +58,7 @@ def data_of(task: Task) -> tuple[Tensor, Tensor, Tensor]:
 def program(shape: Shape) -> Chunk:
     """The traced chunk of a shape; XLA compiles it when it is first called.
 
-    chunk(weights, m, v, fresh, fresh_weights, fresh_v, units, *data, order, coefficients)
+    chunk(weights, m, v, fresh, fresh_weights, fresh_v, units, data, order, coefficients)
         → weights, m, v, sums [epochs, slots, len(shape.series)]
 
     `fresh` [slots] is 1 where a slot starts a new run from `fresh_weights` and `fresh_v` [slots];
@@ -67,7 +71,7 @@ def program(shape: Shape) -> Chunk:
     per_epoch, slots = shape.updates_per_epoch, shape.slots
     updates = shape.chunk * per_epoch
     in_last = shape.records - (per_epoch - 1) * shape.batch
-    by_batch, by_epoch = len(_summed(shape)), KNOWLEDGE in shape.series
+    by_batch, by_epoch = len(_summed(shape)), len(_summed(shape)) < len(shape.series)
 
     def chunk(
         weights: list[Tensor],
@@ -77,12 +81,12 @@ def program(shape: Shape) -> Chunk:
         fresh_weights: list[Tensor],
         fresh_v: Tensor,
         units: Tensor,
-        x: Tensor,
-        truth: Tensor,
-        lengths: Tensor,
+        data: list[Tensor],
         order: Tensor,
         coefficients: Tensor,
     ) -> Any:
+        x, truth, lengths = data[:3]
+
         def started(new: Tensor, old: Tensor) -> Tensor:
             return tf.where(fresh[:, None, None] > 0.0, new, old)
 
@@ -131,7 +135,9 @@ def program(shape: Shape) -> Chunk:
                 (first, weights, m, v, tf.zeros([slots, by_batch])),
                 maximum_iterations=per_epoch,
             )
-            known = _knowledge(shape, cell, weights, (x, truth, lengths))
+            known = _knowledge(shape, cell, weights, data) if KNOWLEDGE in shape.series else []
+            if shape.validation:
+                known += _validated(shape, cell, weights, data[3:])
             measured = tf.concat([measured, tf.stack(known, axis=1)], axis=1)
             sums = tf.tensor_scatter_nd_update(sums, [[epoch]], measured[None])
             return epoch + 1, weights, m, v, sums
@@ -149,6 +155,11 @@ def program(shape: Shape) -> Chunk:
     def spec(*dimensions: int) -> Any:
         return tf.TensorSpec(dimensions, tf.float32)
 
+    def table(records: int) -> list[Any]:
+        inputs = spec(records, shape.timesteps * shape.features)
+        truth = spec(records, shape.outputs * _steps_told(shape))
+        return [inputs, truth, tf.TensorSpec((records,), tf.int32)]
+
     state = [spec(slots, *one) for one in shape.weights()]
     return tf.function(
         chunk,
@@ -162,9 +173,7 @@ def program(shape: Shape) -> Chunk:
             state,
             spec(slots),
             spec(slots, shape.width),
-            spec(shape.records, shape.timesteps * shape.features),
-            spec(shape.records, shape.outputs * _steps_told(shape)),
-            tf.TensorSpec((shape.records,), tf.int32),
+            table(shape.records) + (table(shape.validation) if shape.validation else []),
             tf.TensorSpec((updates, slots, shape.batch), tf.int32),
             spec(updates, len(COEFFICIENTS), slots),
         ],
@@ -180,13 +189,15 @@ def means(shape: Shape, sums: np.ndarray) -> np.ndarray:
     divisors = np.ones(len(shape.series), np.float32)
     divisors[: len(_summed(shape))] = shape.updates_per_epoch
     divisors[:2] = shape.records
+    if shape.validation:
+        divisors[-2:] = shape.validation
     return sums / divisors
 
 
 def _summed(shape: Shape) -> tuple[str, ...]:
     """The series that are sums over an epoch's batches; the others are taken at its end."""
-    names = shape.series
-    return names[: names.index(KNOWLEDGE)] if KNOWLEDGE in names else names
+    at_the_end = [name for name in (KNOWLEDGE, *VALIDATION) if name in shape.series]
+    return shape.series[: shape.series.index(at_the_end[0])] if at_the_end else shape.series
 
 
 def step(
@@ -198,18 +209,11 @@ def step(
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Forward and backward through a stack: loss, number right, gradients like `weights`."""
     tf = prepare()
-    x, truth, lengths = batch
     length, everywhere = shape.timesteps, shape.target == "sets"
     layers, (output, output_bias) = _layers(weights), weights[-2:]
-    live = stack.live_steps(lengths, length) if shape.masked else []
-    seen, states = stack.forward(cell, layers, x, length, live)
-
-    told = sequences.stacked(states, length) if everywhere else states[-1]
-    if everywhere:
-        truth = sequences.stacked(sequences.split(truth, length), length)
-        for steps in live:
-            mask = mask * tf.cast(sequences.stacked(steps, length)[:, :, 0], tf.float32)
-    loss, right, d_told = LOSSES[shape.target](output @ told + output_bias, truth, mask)
+    live, seen, told = _forward(shape, cell, weights, batch)
+    truth, counted = _asked(shape, batch, mask, live)
+    loss, right, d_told = LOSSES[shape.target](output @ told + output_bias, truth, counted)
 
     d_output = tf.matmul(d_told, told, transpose_b=True)
     d_bias = tf.reduce_sum(d_told, axis=-1, keepdims=True)
@@ -223,13 +227,66 @@ def step(
     return loss, right, [*stack.backward(cell, layers, seen, d_states, length, live), *gradients]
 
 
-def _knowledge(
-    shape: Shape, cell: Cell, weights: list[Tensor], data: tuple[Tensor, Tensor, Tensor]
-) -> list[Tensor]:
+def _forward(
+    shape: Shape, cell: Cell, weights: list[Tensor], batch: tuple[Tensor, Tensor, Tensor]
+) -> tuple[list[Any], Any, Tensor]:
+    """Where sequences go on, what each layer saw, and the states from which something is told."""
+    x, _, lengths = batch
+    length = shape.timesteps
+    live = stack.live_steps(lengths, length) if shape.masked else []
+    seen, states = stack.forward(cell, _layers(weights), x, length, live)
+    told = sequences.stacked(states, length) if shape.target == "sets" else states[-1]
+    return live, seen, told
+
+
+def _asked(
+    shape: Shape, batch: tuple[Tensor, Tensor, Tensor], mask: Tensor, live: list[Any]
+) -> tuple[Tensor, Tensor]:
+    """The truth of a batch, and where it counts, as `losses` has them."""
+    tf = prepare()
+    truth, length = batch[1], shape.timesteps
+    if shape.target == "sets":
+        truth = sequences.stacked(sequences.split(truth, length), length)
+        for steps in live:
+            mask = mask * tf.cast(sequences.stacked(steps, length)[:, :, 0], tf.float32)
+    return truth, mask
+
+
+def _validated(shape: Shape, cell: Cell, weights: list[Tensor], data: list[Tensor]) -> list[Tensor]:
+    """The loss and the number right of records that are not trained on, a batch at a time."""
+    tf = prepare()
+    records, size = shape.validation, min(shape.batch, shape.validation)
+    output, output_bias = weights[-2:]
+
+    def one_batch(first: Tensor, loss: Tensor, right: Tensor) -> Any:
+        places = first + tf.range(size)
+        mask = tf.cast(places < records, tf.float32)
+        inputs, truth, lengths = (tf.gather(part, tf.minimum(places, records - 1)) for part in data)
+        batch = (
+            tf.tile(tf.transpose(inputs)[None], [shape.slots, 1, 1]),
+            tf.tile(tf.transpose(truth)[None], [shape.slots, 1, 1]),
+            tf.tile(lengths[None], [shape.slots, 1]),
+        )
+        live, _, told = _forward(shape, cell, weights, batch)
+        losses = LOSSES[shape.target](
+            output @ told + output_bias, *_asked(shape, batch, mask, live)
+        )
+        return first + size, loss + losses[0], right + losses[1]
+
+    _, loss, right = tf.while_loop(
+        lambda first, *_: first < records,
+        one_batch,
+        (0, tf.zeros([shape.slots]), tf.zeros([shape.slots])),
+        maximum_iterations=-(-records // size),
+    )
+    return [loss, right]
+
+
+def _knowledge(shape: Shape, cell: Cell, weights: list[Tensor], data: list[Tensor]) -> list[Tensor]:
     """What the network knows of all its records, as `hidden.knowledge` says it."""
     tf = prepare()
     rows = hidden.measured_rows(shape.records, shape.measured_at_once())
-    inputs, labels, lengths = (tf.gather(each, rows) for each in data)
+    inputs, labels, lengths = (tf.gather(each, rows) for each in data[:3])
     everything = tf.tile(tf.transpose(inputs)[None], [shape.slots, 1, 1])
     lengths = tf.tile(lengths[None], [shape.slots, 1])
     live = stack.live_steps(lengths, shape.timesteps) if shape.masked else []

@@ -27,6 +27,9 @@ NARROWEST = 16
 KNOWLEDGE = "contrast"
 """The first of the series that are measured when an epoch is over; they need classes."""
 
+VALIDATION = ("val_loss", "val_accuracy")
+"""The series of the records that are not trained on, measured when an epoch is over."""
+
 MEASURED_AT_ONCE = 1 << 20
 """Records, times steps and width, whose hidden progress is measured in one pass."""
 
@@ -39,7 +42,8 @@ class Shape:
     """What a compiled program is made for.
 
     `width` is the units of a layer, padding included; `target` is the task's, `masked` says whether
-    its sequences differ in length, and `hidden_progress` whether that is recorded.
+    its sequences differ in length, and `hidden_progress` whether that is recorded. `validation` are
+    the records that are measured after each epoch.
     """
 
     cell: str
@@ -57,6 +61,7 @@ class Shape:
     target: Target = "class"
     masked: bool = False
     hidden_progress: bool = False
+    validation: int = 0
 
     @property
     def pads_with_ones(self) -> bool:
@@ -69,13 +74,13 @@ class Shape:
 
     @property
     def series(self) -> tuple[str, ...]:
-        """What is logged of every epoch."""
-        if not self.hidden_progress:
-            return ("loss", "accuracy")
-        names = hidden.series(self.layers, self.timesteps * self.features)
-        if self.target != "class":
-            names = names[: names.index(KNOWLEDGE)]
-        return ("loss", "accuracy", *names)
+        """What is logged of every epoch: first what is summed over its batches."""
+        names: tuple[str, ...] = ()
+        if self.hidden_progress:
+            names = hidden.series(self.layers, self.timesteps * self.features)
+            if self.target != "class":
+                names = names[: names.index(KNOWLEDGE)]
+        return ("loss", "accuracy", *names, *(VALIDATION if self.validation else ()))
 
     def weights(self) -> list[tuple[int, ...]]:
         """Shapes of the weights of one slot: W, R, b for each layer, then the output's V and b."""
@@ -93,7 +98,8 @@ class Shape:
 
     def bytes_of_data(self) -> int:
         told = self.outputs * (self.timesteps if self.target == "sets" else 1)
-        return NUMBER * self.records * (self.timesteps * self.features + told + 1)
+        records = self.records + self.validation
+        return NUMBER * records * (self.timesteps * self.features + told + 1)
 
     def bytes_of_slot(self) -> int:
         """What one slot takes: as XLA reports it, and somewhat more.
@@ -153,6 +159,7 @@ def shape_of(
         target=task.target,
         masked=task.lengths is not None,
         hidden_progress=hidden_progress,
+        validation=0 if task.validation is None else task.validation.records,
     )
     room = max(memory - one.bytes_of_data(), memory // 4)
     epochs = room // 4 // (most_slots * one.bytes_of_epoch())

@@ -43,12 +43,14 @@ class Trainer:
         that reaches its target or whose loss is not finite, else at its budget; `epochs` replaces
         that budget. With `stop_when_solved=False` it trains on when the target is reached, which
         the result then does not count as solved. The result's series are loss and accuracy as
-        `fit` reports them. The model then has the weights with which the run ended.
+        `fit` reports them, and the same of records to validate on where the task has some. The
+        model then has the weights with which the run ended.
         """
         if epochs is not None:
             run = Run(run.configuration, run.seed, epochs, run.target)
         self._start(self._new(run.seed))
-        curves = np.empty((run.epochs, 2), np.float32)
+        series = self._series()
+        curves = np.empty((run.epochs, len(series)), np.float32)
         for epoch in range(1, run.epochs + 1):
             order = np.random.default_rng([run.seed, epoch]).permutation(self.task.records)
             history: dict[str, list[float]] = self.model.fit(
@@ -59,12 +61,14 @@ class Trainer:
                 epochs=epoch,
                 shuffle=False,
                 verbose=0,
+                **self._validation(),
             ).history
-            loss, accuracy = curves[epoch - 1] = history["loss"][0], history["accuracy"][0]
+            curves[epoch - 1] = [history[name][0] for name in series]
+            loss, accuracy = curves[epoch - 1, :2]
             ended = _ending(loss, accuracy, run.target if stop_when_solved else np.inf)
             if ended:
-                return FinishedRun(run, ended, curves[:epoch].copy())
-        return FinishedRun(run, "censored", curves)
+                return FinishedRun(run, ended, curves[:epoch].copy(), series)
+        return FinishedRun(run, "censored", curves, series)
 
     def train_afresh(self, run: Run) -> FinishedRun:
         """Train as a person does who knows nothing of this package.
@@ -87,10 +91,19 @@ class Trainer:
             epochs=run.epochs,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=stop)],
             verbose=0,
+            **self._validation(),
         ).history
-        curves = np.array([history["loss"], history["accuracy"]], np.float32).T
+        curves = np.array([history[name] for name in self._series()], np.float32).T
         ended = _ending(curves[-1, 0], curves[-1, 1], run.target)
-        return FinishedRun(run, ended or "censored", np.ascontiguousarray(curves))
+        return FinishedRun(run, ended or "censored", np.ascontiguousarray(curves), self._series())
+
+    def _series(self) -> tuple[str, ...]:
+        names = ("loss", "accuracy")
+        return names if self.task.validation is None else (*names, "val_loss", "val_accuracy")
+
+    def _validation(self) -> dict[str, Any]:
+        part = self.task.validation
+        return {} if part is None else {"validation_data": (part.x, part.y)}
 
     def _new(self, seed: int | None) -> Any:
         task = self.task
