@@ -34,6 +34,8 @@ ARTIFACTS = ("curves.svg", "curves.csv", "script.py")
 MOST_WITH_FILES = 1_000
 """Trials of a study that have such files; the dashboard is unusable with many more of them."""
 
+CHECK_SECONDS = 1.0
+
 PAGE = 100
 """Trials in memory at a time while they are added."""
 
@@ -86,9 +88,9 @@ def complete(
 
     `total` is one more than the largest number of our trials, `read(first, end)` gives those from
     number `first` on that come before `end`. Optuna numbers trials itself, so a trial waits for all
-    before it. `check` is called before anything is changed and raises where that is no longer
-    allowed; `enough` before each trial, with the seconds that the one before took, and true ends
-    the work.
+    before it. `check` is called before anything is changed, and once a second while trials are
+    added, and raises where that is no longer allowed; `enough` before each trial, with the seconds
+    that the one before took, and true ends the work.
 
     Raises BadInput if Optuna's study is another's, or has trials that are not ours.
     """
@@ -103,14 +105,16 @@ def complete(
             # It is our own: a coordinator that was suspended wrote together with its successor.
             check()
             study_id, there = _anew(db, storage, study_id, stored), 0
-        took = 0.0
+        took, checked = 0.0, time.monotonic()
         while there < total and not enough(took):
             page = read(there, there + PAGE)
             for trial in page:
                 began = time.monotonic()
                 if trial.number != there:
                     return total - there
-                check()
+                if began > checked + CHECK_SECONDS:
+                    check()
+                    checked = began
                 with db.turn:
                     trial_id = storage.create_new_trial(study_id, _frozen(stored.uuid, trial))
                 if storage.get_trial_number_from_id(trial_id) != trial.number:
