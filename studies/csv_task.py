@@ -8,7 +8,7 @@ import math
 import os
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
@@ -34,7 +34,8 @@ class CsvReading:
 
     `header` are the names in its first row, or None where that is a record; `label` is the label's
     name and `label_number` its column, counted from 1; `columns` are the inputs in their order;
-    `classes` are the labels with the number of their records, in the order of the class numbers.
+    `classes` are the labels with the number of their records, in the order of the class numbers;
+    `groups` says of each record which group it is of, where that was asked for.
     """
 
     path: str
@@ -48,6 +49,7 @@ class CsvReading:
     timesteps: int
     features: int
     classes: tuple[tuple[str, int], ...]
+    groups: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def sentences(self) -> tuple[str, ...]:
         """The same for a person, in a sentence or two that fit one after another."""
@@ -70,6 +72,7 @@ def read_csv_task(
     path: str | os.PathLike[str],
     *,
     label: str | int | None = None,
+    group: str | None = None,
     timesteps: int | None = None,
     header: Literal["auto"] | bool = "auto",
     delimiter: str = "auto",
@@ -81,6 +84,8 @@ def read_csv_task(
     inputs, step by step and in a step feature by feature; by default each column is a step.
     `header` "auto" takes the first row for names if one of its inputs is no number, or if it has
     the label's name. `delimiter` "auto" chooses among comma, semicolon, tab and bar.
+
+    `group`, a column's name, says which group a record is of; it is no input.
 
     Labels are whole numbers or texts; they become classes in sorted order, numerically if all are
     numbers (1.0 is 1). Blank lines are skipped. UTF-8, and UTF-16 with a byte order mark.
@@ -96,14 +101,15 @@ def read_csv_task(
     names = _names(source, first, sign, label, header)
     columns = tuple(names) if names else tuple(f"column {n}" for n in range(1, len(first) + 1))
     at = _label_index(source, columns, label, named=names is not None)
-    inputs = columns[:at] + columns[at + 1 :]
+    apart = None if group is None else _group_index(source, names, at, group)
+    inputs = tuple(name for n, name in enumerate(columns) if n not in (at, apart))
     steps = len(inputs) if timesteps is None else timesteps
     if steps < 1 or len(inputs) % steps:
         raise BadInput(
             f"{path}: {len(inputs)} input columns (all but the label, {plain(columns[at])}) "
             f"do not make {steps} timesteps: that number must divide them"
         )
-    table = _Table(source, columns, at)
+    table = _Table(source, columns, at, apart)
     rows = source.rows(sign)
     if names:
         next(rows)
@@ -117,6 +123,7 @@ def read_csv_task(
     reading = CsvReading(
         source.path, table.records, tuple(names) if names else None, sign, source.encoding,
         columns[at], at + 1, inputs, steps, features, counted,
+        None if group is None else np.array(table.groups),
     )  # fmt: skip
     return task, reading
 
@@ -124,12 +131,16 @@ def read_csv_task(
 class _Table:
     """The records as they are read: a float32 buffer that grows, and class numbers."""
 
-    def __init__(self, source: CsvFile, columns: tuple[str, ...], at: int) -> None:
+    def __init__(
+        self, source: CsvFile, columns: tuple[str, ...], at: int, apart: int | None
+    ) -> None:
         self.source = source
         self.columns = columns
-        self.at = at
+        self.at, self.apart = at, apart
+        self.groups: list[str] = []
         self.records = 0
-        self._width = len(columns) - 1
+        self._inputs = [n for n in range(len(columns)) if n not in (at, apart)]
+        self._width = len(self._inputs)
         self._buffer = np.empty(0, np.float32)
         self._texts: dict[str, int] = {}
         self._lines: list[int] = []
@@ -169,8 +180,12 @@ class _Table:
             if len(row) != len(self.columns):
                 raise self._ragged(line, row)
         at, width = self.at, self._width
+        # The group's column comes after the label's if it does so once that is taken out.
+        apart = None if self.apart is None else self.apart - (self.apart > at)
         for line, row in chunk:
             self._ids.append(self._class_of(row.pop(at), line))
+            if apart is not None:
+                self.groups.append(row.pop(apart).strip())
         count = len(chunk) * width
         flat = chain.from_iterable(row for _, row in chunk)
         try:
@@ -247,10 +262,10 @@ class _Table:
     def _first_wrong(self, chunk: list[Row]) -> BadInput:
         """The error of the first input in a chunk, its labels taken out, that is no number."""
         for line, row in chunk:
-            for index, cell in enumerate(row):
+            for index, cell in zip(self._inputs, row, strict=True):
                 said = wrong_number(cell)
                 if said:
-                    where = self._where(line, index + (index >= self.at))
+                    where = self._where(line, index)
                     return BadInput(f"{where}: {said}")
         raise AssertionError("every number is right")
 
@@ -336,7 +351,19 @@ def _label_index(
     return label - 1
 
 
-def _no_column(word: str, columns: Sequence[str], *, named: bool) -> str:
+def _group_index(source: CsvFile, names: Sequence[str] | None, at: int, group: str) -> int:
+    """Which column, counted from 0, has the groups."""
+    if names is None:
+        raise BadInput(f"{source.path}: without a header there is no column {quoted(group)}")
+    found = [n for n, name in enumerate(names) if name == group]
+    if not found:
+        raise BadInput(f"{source.path}: {_no_column(group, names, named=True, what='group')}")
+    if found[0] == at:
+        raise BadInput(f"{source.path}: column {plain(group)} is the label, so it is no group")
+    return found[0]
+
+
+def _no_column(word: str, columns: Sequence[str], *, named: bool, what: str = "label") -> str:
     if not named:
         return (
             f"there is no column {quoted(word)} for the label, since the first row is no header; "
@@ -345,7 +372,7 @@ def _no_column(word: str, columns: Sequence[str], *, named: bool) -> str:
     near = nearest(word, columns)
     hint = f"; did you mean {plain(near)}?" if near else ""
     return (
-        f"there is no column {quoted(word)} for the label{hint} "
+        f"there is no column {quoted(word)} for the {what}{hint} "
         f"(there are: {_few([plain(column) for column in columns])})"
     )
 

@@ -20,16 +20,21 @@ from studies.run import Configuration
 from studies.space import Choice, Range, parse_space, space_problems
 from studies.tables import (
     BELONGS,
-    BuiltinTask,
-    CsvTask,
     Search,
     Training,
     conflicts,
     entry_problems,
     key_conflicts,
     parse_search,
-    parse_task,
     parse_training,
+)
+from studies.task_tables import (
+    KINDS,
+    AnyTask,
+    BuiltinTask,
+    CsvTask,
+    FunctionTask,
+    parse_task,
 )
 from studies.tasks import Task
 from studies.toml import parse_value, read_toml, write_toml
@@ -64,7 +69,7 @@ class Study(BaseModel):
 
     name: str
     description: str = Field(default="", max_length=10_000)
-    task: BuiltinTask | CsvTask
+    task: AnyTask
     search: Search = Search()
     space: dict[str, InstanceOf[Range] | InstanceOf[Choice]] = Field(default_factory=dict)
     training: Training
@@ -106,9 +111,21 @@ class Study(BaseModel):
         """Whether the study file gave the configuration of this trial, so that none was asked."""
         return number < len(self.search.enqueue)
 
-    def load_task(self) -> Task:
-        """The data, made or read. Raises BadInput for a CSV that cannot be used."""
+    def load_task(self, *, allow_code: bool = False) -> Task:
+        """The data, made or read. Raises BadInput for a file that cannot be used.
+
+        A person's function is called with `allow_code` only.
+        """
+        if isinstance(self.task, FunctionTask):
+            return self.task.load(allow_code=allow_code)
         return self.task.load()
+
+    def unprepared(self) -> "Study":
+        """The same study with its inputs as they came; what is held back is the same."""
+        prepare = self.task.prepare.model_copy(
+            update={"standardise": False, "scale": None, "embed": False}
+        )
+        return self.model_copy(update={"task": self.task.model_copy(update={"prepare": prepare})})
 
     def document(self) -> dict[str, Any]:
         """The study without its name in plain JSON values, every default written out.
@@ -151,7 +168,7 @@ class Study(BaseModel):
         - fixing a searched setting (`training.units`) takes it out of the space. Conditions on it
           are resolved: what they allow is searched always, what they forbid no longer.
         - searching a fixed one (`space.units`) takes it out of [training].
-        - `task.csv` or another `task.name` replaces the whole task.
+        - a task of another kind or name (`task.csv`, `task.name` …) replaces the whole task.
         - configurations to be tried first that are no longer in the study are left out, unless
           `search.enqueue` is among the settings.
 
@@ -284,7 +301,7 @@ def _study(document: object, name: Any, *, origin: str, directory: Path) -> Stud
         if key not in TABLES:
             problems.append(unknown("", str(key), ("description", *TABLES), BELONGS.get(key)))
     if "task" in tables:
-        task = parse_task(tables["task"], directory, problems)
+        task = parse_task(tables["task"], directory, problems, BELONGS)
     else:
         task = None
         problems.append("task is missing: a study needs a table [task]")
@@ -318,11 +335,14 @@ def _dimension_table(dimension: Range | Choice) -> Any:
     return {**table, "when": when} if when else table
 
 
+_KINDS = {f"task.{key}" for key in KINDS}
+
+
 def _turn(dotted: str) -> int:
     """When a change is made: whole tables, the kind of task, what leaves the space, the rest."""
     if "." not in dotted:
         return 0
-    if dotted in ("task.csv", "task.name"):
+    if dotted in _KINDS:
         return 1
     return 2 if dotted.startswith("training.") else 3
 
@@ -330,7 +350,7 @@ def _turn(dotted: str) -> int:
 def _put(document: dict[str, Any], dotted: str, value: Any, problems: list[str]) -> None:
     name, _, key = dotted.partition(".")
     task, space, training = (_table(document, table) for table in ("task", "space", "training"))
-    if dotted == "task.csv" or (dotted == "task.name" and task.get("name") != value):
+    if dotted in _KINDS and (key != "name" or task.get(key) != value):
         document["task"] = {}
     elif name == "training" and key in space:
         _fix(space, key, value)

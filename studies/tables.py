@@ -1,4 +1,4 @@
-"""The tables of a study file: [task], [search], [training], and what they must agree on.
+"""The tables [search] and [training] of a study file, and what all tables must agree on.
 
 Each `parse_…` takes a table as it came and gives its value, or None after appending a line to
 `problems` for each of its errors; so a file's errors are shown all at once.
@@ -6,17 +6,15 @@ Each `parse_…` takes a table as it came and gives its value, or None after app
 
 import os
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from studies.csv_task import CsvReading, check_delimiter, read_csv_task
 from studies.own import Goal, digest, is_argument, located
-from studies.problems import checked, nearest, shown, unknown, wrong
+from studies.problems import checked, shown, unknown, wrong
 from studies.run import DEFAULT_LEARNING_RATE, Configuration
 from studies.space import Space, contains, grid_problems, is_setting, setting
-from studies.tasks import Task, builtin_tasks, make_task
+from studies.task_tables import TASK_KEYS
 
 Sampler = Literal["tpe", "random", "grid", "qmc", "gp", "cmaes", "nsgaii"]
 Objective = Literal["epochs", "updates", "flops", "parameters"]
@@ -29,51 +27,6 @@ def _objective(value: Any) -> Any:
     if not items or len({str(item) for item in items}) < len(items):
         raise ValueError("empty or with a repetition")
     return "epochs" if items == ("epochs",) else items
-
-
-class BuiltinTask(BaseModel):
-    """A built-in task by name, with its settings as its own model has them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    name: str
-    settings: BaseModel
-
-    def load(self) -> Task:
-        return make_task(self.name, self.settings)
-
-    def table(self) -> dict[str, Any]:
-        return {"name": self.name, **self.settings.model_dump()}
-
-
-class CsvTask(BaseModel):
-    """A CSV file as a task; the settings are those of `studies.csv_task.read_csv_task`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    csv: str = Field(min_length=1, description="the path of a CSV file")
-    label: str | int | None = Field(default=None, description="a column's name or its number")
-    timesteps: int | None = Field(default=None, ge=1)
-    header: Literal["auto"] | bool = Field(default="auto", description='"auto", true or false')
-    delimiter: Annotated[str, BeforeValidator(check_delimiter)] = Field(
-        default="auto", description='"auto" or one sign, such as "," or ";"'
-    )
-
-    def read(self) -> tuple[Task, CsvReading]:
-        """The data, and what was taken for what. Raises BadInput as `read_csv_task` does."""
-        return read_csv_task(
-            self.csv,
-            label=self.label,
-            timesteps=self.timesteps,
-            header=self.header,
-            delimiter=self.delimiter,
-        )
-
-    def load(self) -> Task:
-        return self.read()[0]
-
-    def table(self) -> dict[str, Any]:
-        return self.model_dump()
 
 
 class Search(BaseModel):
@@ -158,40 +111,11 @@ LIMITS = ("epochs", "replicates", "target", "model", "code", "time_limit")
 """The keys of [training] that are no setting of a configuration."""
 
 BELONGS: dict[str, str] = {
-    **dict.fromkeys(CsvTask.model_fields, "task"),
+    **dict.fromkeys(TASK_KEYS, "task"),
     **dict.fromkeys(Search.model_fields, "search"),
     **dict.fromkeys((*LIMITS, *Configuration.model_fields), "training"),
 }
 """The table in which a key of a study file belongs."""
-
-
-def parse_task(
-    table: object, directory: str | os.PathLike[str], problems: list[str]
-) -> BuiltinTask | CsvTask | None:
-    """The [task] table; a relative path of a CSV is relative to `directory`."""
-    if not isinstance(table, Mapping):
-        problems.append(wrong("task", table, "a table"))
-        return None
-    given = dict(cast(Mapping[str, Any], table))
-    names = ", ".join(builtin_tasks())
-    if ("name" in given) == ("csv" in given):
-        said = "has both name and csv" if "csv" in given else "has neither name nor csv"
-        problems.append(f"task: {said}; it takes a built-in task's name ({names}) or a CSV file")
-        return None
-    if "csv" in given:
-        task = checked(CsvTask, "task", given, problems, BELONGS)
-        if task is None:
-            return None
-        path = str(Path(directory, task.csv).expanduser().absolute())
-        return task.model_copy(update={"csv": path})
-    name = given.pop("name")
-    if not isinstance(name, str) or name not in builtin_tasks():
-        near = nearest(name, builtin_tasks()) if isinstance(name, str) else None
-        hint = f"; did you mean {near}?" if near else ""
-        problems.append(wrong("task.name", name, f"one of {names}") + hint)
-        return None
-    settings = checked(builtin_tasks()[name].settings, "task", given, problems, BELONGS)
-    return None if settings is None else BuiltinTask(name=name, settings=settings)
 
 
 def parse_search(table: object, problems: list[str]) -> Search | None:

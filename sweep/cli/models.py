@@ -25,6 +25,7 @@ def model(
 
     The run is repeated in Keras; the weights are those after its last epoch.
     """
+    from studies.preparing import fitted
     from sweep.keras.files import ModelFacts, save_model, trained_model
 
     if output.suffix != ".keras":
@@ -34,6 +35,7 @@ def model(
     stored = run_of(result, trial, replicate)
     network, finished = trained_model(stored.run, task)
     accuracy = float(finished.curve("accuracy")[-1])
+    raw = result.study.unprepared().load_task()
     facts = ModelFacts(
         study=name,
         trial=trial,
@@ -43,12 +45,13 @@ def model(
         accuracy=accuracy,
         task=task.name,
         target=task.target,
-        timesteps=task.timesteps,
-        features=task.features,
-        columns=task.columns,
+        timesteps=raw.timesteps,
+        features=raw.features,
+        columns=raw.columns,
         classes=task.classes,
         label=None if reading is None else reading.label,
         label_number=None if reading is None else reading.label_number,
+        inputs=fitted(raw, result.study.task.prepare),
     )
     with writing(output):
         lacking = save_model(network, output, facts)
@@ -94,7 +97,7 @@ def predict(
     if facts.target == "sets":
         raise BadInput(f"{file}: tells sets of symbols at every timestep, which no CSV row holds")
     inputs = read_csv_inputs(csv, facts.columns, label=facts.label, label_number=facts.label_number)
-    x = inputs.x.reshape(len(inputs.x), facts.timesteps, facts.features)
+    x = facts.inputs.applied(inputs.x.reshape(len(inputs.x), facts.timesteps, facts.features))
     outputs = predicted(read_model(file), x)
     if facts.target == "values":
         rows = [[f"{value:.6g}" for value in row] for row in outputs]

@@ -15,7 +15,7 @@ import numpy as np
 from studies.errors import BadInput
 from studies.inputs import column_names, fewer_records, scaled, standardised, without_steps
 from studies.run import KERAS_2_0_3, Configuration, updates_per_epoch
-from studies.tables import BuiltinTask, CsvTask
+from studies.task_tables import AnyTask, BuiltinTask
 from studies.tasks import Task
 
 LEARNING_RATES = (0.25, 0.5, 2.0, 4.0, 8.0, 16.0)
@@ -77,9 +77,7 @@ class Intervention:
         return Configuration.model_validate({**baseline.model_dump(), **self.settings})
 
 
-def first_interventions(
-    c: Configuration, task: Task, source: BuiltinTask | CsvTask
-) -> list[Intervention]:
+def first_interventions(c: Configuration, task: Task, source: AnyTask) -> list[Intervention]:
     """The interventions that follow from the baseline alone; `source` is how its task is made."""
     found = [
         Intervention(
@@ -256,7 +254,7 @@ def _model(c: Configuration) -> list[Intervention]:
     return found
 
 
-def _data(c: Configuration, task: Task, source: BuiltinTask | CsvTask) -> list[Intervention]:
+def _data(c: Configuration, task: Task, source: AnyTask) -> list[Intervention]:
     found: list[Intervention] = []
     telling, idle = distractors(task) if task.target == "class" else ([], [])
     if task.lengths is None:
@@ -302,7 +300,7 @@ def _data(c: Configuration, task: Task, source: BuiltinTask | CsvTask) -> list[I
     return [one for one in found if _possible(one, task)]
 
 
-def _records(source: BuiltinTask | CsvTask, records: int) -> Change:
+def _records(source: AnyTask, records: int) -> Change:
     """So many records: made by the task where it makes them, else drawn from those there are."""
     if isinstance(source, BuiltinTask) and "records" in type(source.settings).model_fields:
         settings = source.settings.model_copy(update={"records": records})

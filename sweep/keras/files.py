@@ -27,9 +27,10 @@ MOST_FACTS = 16 * 2**20
 class ModelFacts(BaseModel):
     """What a model file says of its network.
 
-    `columns` are the inputs in their order, step by step, `classes` what the outputs stand for, as
-    `target` of `studies.tasks.Task` says. `label` and `label_number` are those of the CSV that it
-    was trained on. `epochs` were trained, of which the last reached `accuracy`.
+    `columns` are the inputs in their order, step by step, before they are changed as `inputs` says;
+    `classes` are what the outputs stand for, as `target` of `studies.tasks.Task` says. `label` and
+    `label_number` are those of the CSV that it was trained on. `epochs` were trained, of which the
+    last reached `accuracy`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
