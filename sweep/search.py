@@ -102,7 +102,7 @@ def run_study(
         raise BadInput("\n".join(problems))
     check_own_model(study, allow_code=allow_code)
     check_sampler(study)
-    task = study.load_task() if task is None else task
+    task = study.load_task(allow_code=allow_code) if task is None else task
     if study.training.model is not None and train is None:
         train = partial(train_own_models, study=study)
     watch = Watch(study, on_progress)

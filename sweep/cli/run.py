@@ -126,7 +126,7 @@ def run(
         check_own_model(asked, allow_code=allow_code)
     page = None if no_report else writable(report or file_for(asked.name, ".html"), "--report")
     live = _watched(asked, storage, port) if watch else nullcontext()
-    outcome = _search(asked, _data(asked), storage, wait, allow_code, live)
+    outcome = _search(asked, _data(asked, allow_code), storage, wait, allow_code, live)
     _end(outcome, storage, page, as_json)
 
 
@@ -143,12 +143,12 @@ def _name_of(csv: Path) -> str:
     return csv.stem
 
 
-def _data(study: "Study") -> "Task":
+def _data(study: "Study", allow_code: bool) -> "Task":
     """The study's data; of a CSV it says what was taken for what, before anything trains."""
     from studies.study import CsvTask
 
     if not isinstance(study.task, CsvTask):
-        return study.load_task()
+        return study.load_task(allow_code=allow_code)
     task, reading = study.task.read()
     for sentence in (*reading.sentences(), f"The study is called {study.name}"):
         typer.echo(f"{sentence}.", err=True)

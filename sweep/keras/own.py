@@ -3,7 +3,8 @@
 The function is called with the arguments of the configuration. Parameters that it has besides are
 given what they are named after, if that is one of `OFFERED`. It returns a compiled `keras.Model`,
 or a pair of that and a dictionary of more arguments for `fit`: `callbacks`, `validation_data`,
-`class_weight`, or other `x` and `y` for a model of several inputs.
+`class_weight`, or other `x` and `y` for a model of several inputs. The records that a study holds
+back are `validation_data`, unless the function gives other data.
 """
 
 import importlib.util
@@ -173,6 +174,9 @@ def _fit(
     data: dict[str, Any] = {"x": more.pop("x", task.x)}
     if "y" in more:
         data["y"] = more.pop("y")
+    held = task.validation
+    if held is not None and not {"x", "y", "validation_data", "validation_split"} & set(given):
+        data["validation_data"] = (held.x, held.y)
     # A data set of Keras's or TensorFlow's has its targets in it, and its batches.
     if isinstance(data["x"], np.ndarray | dict | list | tuple):
         data = {"y": task.y, "batch_size": own.batch_size, **data}

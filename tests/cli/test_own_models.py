@@ -160,3 +160,49 @@ def test_a_function_that_changed_is_another_study(found: Path, sweep: Any) -> No
     done = sweep("run", "mine.toml", "--allow-code")
     assert done.exit_code == 2
     assert "training.code" in done.stderr
+
+
+DATA = """
+import pathlib
+import numpy as np
+
+pathlib.Path("imported").touch()
+
+
+def make(records):
+    print("printed by a function")
+    x = np.random.default_rng(0).normal(size=(records, 3))
+    return x, (x[:, 0] > 0).astype(int)
+
+
+def failing(records):
+    raise ValueError("no data today")
+"""
+
+
+def test_a_function_that_makes_the_data_is_code_too(
+    empty: Path, untrained: None, sweep: Any
+) -> None:
+    Path("mydata.py").write_text(DATA)
+    text = Path("small.toml").read_text()
+    text = text.replace('name = "first-value"', 'function = "mydata:make"\nvalidation = 0.25')
+    Path("mine.toml").write_text(text)
+    done = sweep("run", "mine.toml", "--no-report")
+    assert done.exit_code == 2
+    assert "task.function = mydata:make is Python code" in done.stderr
+    assert not Path("imported").exists()
+    assert not Path("sweep.db").exists()
+
+    done = sweep("run", "mine.toml", "--no-report", "--allow-code", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["trials"] == 6
+    assert "printed by a function" in done.stderr
+    done = sweep("code", "mine", "--trial", 0)
+    assert done.exit_code == 2
+    assert "--allow-code" in done.stderr
+
+    Path("mine.toml").write_text(text.replace("mydata:make", "mydata:failing"))
+    done = sweep("run", "mine.toml", "--no-report", "--allow-code", "--name", "other")
+    assert done.exit_code == 2
+    assert "in failing" in done.stderr
+    assert "ValueError: no data today" in done.stderr

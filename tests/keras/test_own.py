@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from studies.own import OwnModel
+from studies.preparing import Preparation, prepared
 from studies.run import FinishedRun, Run
 from studies.tasks import Task, make_task
 from sweep.keras.own import train_own
@@ -173,6 +174,13 @@ def test_validation_gives_more_series_and_a_goal_on_any_of_them(path, task):
     assert finished.ended == "solved"
     assert finished.curve("val_loss")[-1] <= 0.6
     assert (finished.curve("val_loss")[:-1] > 0.6).all()
+
+
+def test_records_that_the_study_holds_back_are_validated(path, task):
+    split = prepared(task, Preparation(validation=0.2))
+    finished = trained(path, split, "dense", goal="val_accuracy >= 2")
+    assert finished.series == ("loss", "accuracy", "val_accuracy", "val_loss", "parameters")
+    assert len(finished.curves) == 3
 
 
 def test_an_accuracy_of_another_name_is_one_and_none_is_no_number(path, task):
