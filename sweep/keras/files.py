@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from studies.errors import BadInput
+from studies.preparing import Fitted
 from studies.run import FinishedRun, Run
 from studies.tasks import Target, Task
 from sweep.keras.calls import ADDITIONS
@@ -49,6 +50,7 @@ class ModelFacts(BaseModel):
     classes: tuple[str, ...]
     label: str | None = None
     label_number: int | None = None
+    inputs: Fitted = Fitted()
 
 
 def trained_model(run: Run, task: Task) -> tuple[Any, FinishedRun]:

@@ -110,6 +110,15 @@ def test_values_are_told_by_their_names(empty: Path, sweep: Any) -> None:
     assert len(rows) == 2
 
 
+def test_inputs_are_changed_as_they_were_for_training(empty: Path, sweep: Any) -> None:
+    network()
+    Path("data.csv").write_text("".join(f"{n},{-n}\n" for n in range(-5, 5)))
+    plain = sweep("predict", "network.keras", "data.csv").stdout
+    network(inputs={"subtract": [100.0, 0.0], "divide": [2.0, 4.0]})
+    Path("data.csv").write_text("".join(f"{2 * n + 100},{-4 * n}\n" for n in range(-5, 5)))
+    assert sweep("predict", "network.keras", "data.csv").stdout == plain
+
+
 def test_numbers_as_labels_are_compared_as_numbers(empty: Path, sweep: Any) -> None:
     network(classes=["0", "1"], label="label", label_number=3)
     Path("data.csv").write_text("x,y,label\n1,2,0.0\n1,2,1.0\n")
