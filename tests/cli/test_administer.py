@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from typer.testing import CliRunner
 
 from storage.database import open_database
 from storage.lease import hold
 from storage.runs import put_runs
 from storage.trials import find_study
 from studies.run import Configuration, FinishedRun, Run
+from sweep.cli import app
 
 
 def test_delete_takes_a_study_and_leaves_the_others(stored: Path, sweep: Any) -> None:
@@ -66,6 +69,35 @@ def test_delete_takes_a_name_or_unused(stored: Path, sweep: Any) -> None:
         result = sweep("delete", *words, "--yes")
         assert result.exit_code == 2
         assert "NAME of a study, or --unused" in result.stderr
+
+
+def test_the_dashboard_completes_copies_that_were_left_behind(
+    stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_database("sqlite:///sweep.db") as database:
+        study = find_study(database, "small")
+        assert study is not None
+        database.optuna_storage().delete_study(
+            database.optuna_storage().get_study_id_from_name("small")
+        )
+    served: list[int] = []
+    monkeypatch.setattr(
+        "optuna_dashboard.run_server", lambda storage, **more: served.append(counted(storage))
+    )
+    result = CliRunner().invoke(app, ["dashboard", "--port", str(free_port())])
+    assert result.exit_code == 0
+    assert "Copying 6 trials of small to Optuna …" in result.stderr
+    assert served == [6]
+
+
+def counted(storage: Any) -> int:
+    return len(storage.get_all_trials(storage.get_study_id_from_name("small")))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def test_the_dashboard_says_where_it_is_and_serves_the_study(stored: Path) -> None:
