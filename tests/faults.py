@@ -300,6 +300,7 @@ def main() -> None:
     parser.add_argument("--restarts", type=int, default=20)
     parser.add_argument("--suspensions", type=int, default=20, help="on each kind of database")
     parser.add_argument("--crowd", action="store_true", help="8 on SQLite, 32 on PostgreSQL")
+    parser.add_argument("--on", choices=["SQLite", "PostgreSQL"], help="default: both")
     parser.add_argument("--seed", type=int, default=None)
     options = parser.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed
@@ -330,6 +331,8 @@ def main() -> None:
             "PostgreSQL": on_server,
         }
         for kind, fresh in kinds.items():
+            if options.on not in (None, kind):
+                continue
             if options.kills:
                 say(f"{kind}, killed", killed(fresh, directory, due, options.kills, seconds / 2))
             if options.suspensions:
@@ -339,7 +342,7 @@ def main() -> None:
                 many = {"SQLite": 8, "PostgreSQL": 32}[kind]
                 suffered, slowest = crowd(fresh(), directory, due, many)
                 say(f"{kind}, {many} at once", suffered, f", the last after {slowest:.1f} s")
-        if options.restarts:
+        if options.restarts and options.on != "SQLite":
             url = on_server()
             say("PostgreSQL, restarted", restarted(server, url, directory, due, options.restarts))
     sys.exit(1 if failures else 0)
