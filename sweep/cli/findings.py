@@ -150,17 +150,18 @@ def curves(trial: TrialResult, series: str, width: int, colours: bool) -> str:
 
     shown = trial.runs[:MOST_CURVES]
     band = trial.plateaus.band
-    chance = band.accuracy if series == "accuracy" else band.loss
+    share = series in ("accuracy", "val_accuracy")
+    chance = band.accuracy if share else band.loss
     # One diverging replicate must not press all others flat against the axis.
-    ceiling = 1.0 if series == "accuracy" else 3 * chance
+    ceiling = 1.0 if share else 3 * chance
     lines: list[tuple[np.ndarray, np.ndarray]] = []
     for run in shown:
-        values = np.asarray(run.curve(series), dtype=float)
+        values = np.asarray(run.curve(series) if series in run.series else (), dtype=float)
         finite = np.flatnonzero(np.isfinite(values))
         if len(finite):
             lines.append((finite + 1, np.minimum(values[finite], ceiling)))
     highest = max(run.epochs for run in shown)
-    top = max(chance, 1.0 if series == "accuracy" else 0.0)
+    top = max(chance, 1.0 if share else 0.0)
     for _, values in lines:
         top = max(top, float(values.max()))
     ticks = {height: f"{height:g}" for height in _ticks(top)}
@@ -178,7 +179,8 @@ def curves(trial: TrialResult, series: str, width: int, colours: bool) -> str:
     marks = f"chance {number(chance)}"
     if escape is not None:
         marks += f", plateau up to epoch {number(escape - 1)}"
-    heading = textwrap.fill(f"{series} by epoch – dotted: {marks}{also}", width)
+    called = series.replace("val_", "validation ")
+    heading = textwrap.fill(f"{called} by epoch – dotted: {marks}{also}", width)
     heavy_to = escape - 1 if escape is not None and escape > 1 else None
     return "\n".join([heading, *plot.lines(along, ticks, colours, heavy_to)])
 

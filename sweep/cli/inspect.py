@@ -215,7 +215,9 @@ def _show_trial(result: "StudyResult", trial: "TrialResult", as_json: bool) -> N
         out.print(f"What failed first: {trial.error}", soft_wrap=True)
         out.print()
     colours = out.is_terminal and not out.no_color
-    for series in ("loss", "accuracy"):
+    there = {name for run in trial.runs for name in run.series}
+    drawn = [name for name in ("val_loss", "val_accuracy") if name in there]
+    for series in ("loss", "accuracy", *drawn):
         typer.echo(curves(trial, series, out.width, colours), color=colours)
 
 

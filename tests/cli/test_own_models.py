@@ -123,6 +123,7 @@ def test_what_was_found_is_shown_in_its_own_words(found: Path, sweep: Any) -> No
     assert trial["error"] is None
     assert trial["runs"][0]["curves"]["val_loss"][-1] == pytest.approx(0.05)
     assert trial["runs"][0]["curves"]["accuracy"] == [None] * 5
+    assert "validation loss by epoch" in sweep("show", "mine", 2).stdout
     broken = sweep("show", "mine", 3)
     assert broken.exit_code == 0
     assert "What failed first: ValueError: a fault of theirs" in broken.stdout
