@@ -41,10 +41,11 @@ def setting(text: str) -> tuple[str, str]:
 
 
 def command(verb: str, name: str, storage: str, *more: str) -> str:
-    """A command on a study as the user would type it; the storage is named where it has to be."""
+    """A command on a study as the user would type it; the storage is named where it has to be, and
+    its password never."""
     words = ["python", "-m", "sweep", verb, *([name] if name else []), *more]
     if storage != os.environ.get("SWEEP_STORAGE", DEFAULT_STORAGE):
-        words += ["--storage", storage]
+        words += ["--storage", re.sub(r"(://[^:@/]*:)[^@]+@", r"\1***@", storage)]
     return shlex.join(words)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from storage.database import open_database
 from storage.tables import runs
+from sweep.cli.options import command
 
 
 def test_import_takes_a_study_and_once_more_what_is_new(stored: Path, sweep: Callable) -> None:
@@ -44,6 +45,14 @@ def test_import_needs_another_name_where_it_is_taken(stored: Path, sweep: Callab
     other = ("import", "here.db", "small", "--storage", "sweep.db", "--name", "again")
     result = sweep(*other)
     assert (result.exit_code, "already, as 'small'" in result.stderr) == (2, True)
+
+
+def test_no_command_that_is_shown_tells_a_password() -> None:
+    secret = "postgresql+psycopg://me:s/e:cret@host:5432/sweeps"
+    shown = command("show", "small", secret)
+    assert shown.endswith("--storage 'postgresql+psycopg://me:***@host:5432/sweeps'")
+    plain = "postgresql+psycopg://me@host/sweeps"
+    assert command("show", "small", plain).endswith(f"--storage {plain}")
 
 
 def test_doctor_counts_and_finds_nothing_wrong(stored: Path, sweep: Callable) -> None:
