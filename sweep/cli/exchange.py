@@ -21,11 +21,17 @@ def import_studies(
     new_name: Annotated[
         str | None, typer.Option("--name", help="What the study is called here; default: the same.")
     ] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(help="For a study that plain Optuna made: the value that counts as solved."),
+    ] = None,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
     """Take studies from another storage, with their runs and curves.
 
-    Nothing is stored twice: a study that was imported before brings what it has become since.
+    Nothing is stored twice: a study that was imported before brings what it has become since. A
+    study that plain Optuna made is taken over with its trials and what they reported, each as a run
+    with its curve, to be looked at; it cannot be continued.
     """
     from storage.database import open_database
     from storage.exchange import import_study
@@ -33,6 +39,11 @@ def import_studies(
 
     if new_name is not None and name is None:
         raise BadInput("--name: it is for one study; say which")
+    if _is_optunas(source):
+        _take_over(source, name, new_name, target, storage)
+        return
+    if target is not None:
+        raise BadInput(f"--target: it is for studies of plain Optuna; {source} is of sweep")
     with open_database(source, create=False) as theirs, open_database(storage) as ours:
         names = [name] if name is not None else [line.name for line in study_lines(theirs)]
         for one in names:
@@ -43,6 +54,39 @@ def import_studies(
             )
         if not names:
             typer.echo(f"No study in {theirs.url}.", err=True)
+
+
+def _is_optunas(source: str) -> bool:
+    """Whether a storage was made by plain Optuna, and sweep has nothing in it."""
+    from storage.database import open_database
+
+    try:
+        with open_database(source, create=False):
+            return False
+    except BadInput:
+        from sweep.foreign import optuna_studies
+
+        if not optuna_studies(source):
+            raise
+        return True
+
+
+def _take_over(
+    source: str, name: str | None, new_name: str | None, target: float | None, storage: str
+) -> None:
+    from storage.database import open_database
+    from sweep.foreign import import_optuna, optuna_studies
+    from sweep.sampling import quiet
+
+    if name is None:
+        raise BadInput(
+            f"{source} was made by plain Optuna; say which of its studies to take: "
+            f"{', '.join(optuna_studies(source)[:10])}"
+        )
+    with open_database(storage) as ours, quiet():
+        taken = import_optuna(source, name, ours, target=target, new_name=new_name)
+    left = f", {taken.left_out} left out that reported no number" if taken.left_out else ""
+    typer.echo(f"{taken.name}: {taken.trials:,} trials{left}")
 
 
 def doctor(
