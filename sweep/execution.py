@@ -64,7 +64,7 @@ def train_own_models(
     In `workers` processes, by default one per core. A run that takes longer than the study's
     `time_limit`, or whose process ends, has failed.
     """
-    from sweep.engine.runtime import cores
+    from sweep.machine import cores
 
     offered = iter(runs)
     model = study.training.model

@@ -1,7 +1,9 @@
 """The machine and the versions that runs are trained with, to be kept beside what they found."""
 
+import math
 import os
 import platform
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,20 +27,28 @@ def here() -> dict[str, Any]:
 @cache
 def versions() -> dict[str, str]:
     """The versions of Python and of what trains and searches, as installed here."""
-    found = {"Python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    installed = {name: version_of(name) or "not installed" for name in PACKAGES}
+    return {"Python": platform.python_version(), **installed}
+
+
+def version_of(package: str) -> str | None:
+    """The installed version of a package; None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def cores() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Processor cores that this process may use, a container's share of them counted in full."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0))
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            return max(1, min(allowed, math.ceil(int(quota) / int(period))))
+    return allowed
 
 
 @cache

@@ -3,11 +3,10 @@
 import os
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sweep.engine.runtime import cores
+from sweep.machine import cores, processor, version_of
 
 PACKAGES = ("tensorflow", "keras", "numpy", "optuna", "jax")
 
@@ -19,13 +18,13 @@ def machine() -> dict[str, Any]:
     starts, something else uses the machine. None where the system does not say.
     """
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "instructions": _instructions(),
         "cores": cores(),
         "memory_gib": _memory(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": {name: version for name in PACKAGES if (version := version_of(name))},
         "load": _load(),
     }
 
@@ -40,13 +39,6 @@ def described(facts: dict[str, Any]) -> str:
         f"{facts['cores']} cores of {kind}{memory}, {facts['system']}, Python {facts['python']}, "
         f"{versions}{load}."
     )
-
-
-def _processor() -> str:
-    for line in _lines("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _instructions() -> str | None:
@@ -69,13 +61,6 @@ def _memory() -> float | None:
 
 def _load() -> float | None:
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _lines(path: str) -> list[str]:

@@ -5,7 +5,6 @@ first import.
 """
 
 import hashlib
-import math
 import os
 import platform
 import re
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+
+from sweep.machine import cores
 
 _LOGGED = re.compile(
     rb"^WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR\n"
@@ -54,18 +55,6 @@ def prepare() -> Any:
                     config.experimental.set_memory_growth(gpu, True)
             _tensorflow = tensorflow
     return _tensorflow
-
-
-def cores() -> int:
-    """Processor cores that this process may use, a container's share of them counted in full."""
-    if not hasattr(os, "sched_getaffinity"):
-        return os.cpu_count() or 1
-    allowed = len(os.sched_getaffinity(0))
-    with suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            return max(1, min(allowed, math.ceil(int(quota) / int(period))))
-    return allowed
 
 
 def has_gpu() -> bool:

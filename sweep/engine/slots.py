@@ -18,8 +18,9 @@ from studies.run import FinishedRun, Run
 from studies.tasks import Task
 from sweep.engine.population import Population
 from sweep.engine.program import data_of
-from sweep.engine.runtime import cores, has_gpu
+from sweep.engine.runtime import has_gpu
 from sweep.engine.shapes import MOST_SLOTS, MOST_SLOTS_ON_GPU, Shape, shape_of
+from sweep.machine import cores
 
 AHEAD = 8
 """Populations' worth of runs, for each thread, that may wait: enough that every shape in use finds

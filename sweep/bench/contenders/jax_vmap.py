@@ -17,7 +17,7 @@ import numpy as np
 from sweep.bench.contenders import Measure
 from sweep.bench.work import BUDGET, Work, record_order
 from sweep.engine.initializers import initial_weights
-from sweep.engine.runtime import cores
+from sweep.machine import cores
 
 TOGETHER = 32
 """Models in one call at most: so many stay in a core's cache."""
