@@ -46,7 +46,7 @@ def _postgresql() -> "Iterator[PostgresServer]":
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> "Iterator[PostgresServer]":
-    """A PostgreSQL server of this session's own."""
+    """A PostgreSQL server for all tests of a process."""
     with _postgresql() as server:
         yield server
 
