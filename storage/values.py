@@ -47,15 +47,18 @@ class TaskFacts:
     @property
     def chance_accuracy(self) -> float:
         """The accuracy of the best answer that is the same for all records, in 0 … 1."""
-        return self.chance[0] if self.chance else max(self.class_counts) / self.records
+        return self._chance[0]
 
     @property
     def chance_loss(self) -> float:
         """The loss of that answer: for classes the cross-entropy of their frequencies, in nats."""
-        if self.chance:
-            return self.chance[1]
-        shares = (n / self.records for n in self.class_counts if n)
-        return max(0.0, -sum(share * math.log(share) for share in shares))
+        return self._chance[1]
+
+    @property
+    def _chance(self) -> tuple[float, float]:
+        from studies.tasks import class_chance
+
+        return self.chance or class_chance(self.class_counts)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import ast
 import hashlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
@@ -98,8 +98,7 @@ class Task:
         asked; for values the mean of their variances.
         """
         if self.target == "class":
-            share = np.array([n for n in self.class_counts if n]) / self.records
-            return float(share.max()), float(-(share * np.log(share)).sum())
+            return class_chance(self.class_counts)
         if self.target == "values":
             return _share_of_one_value(self.y), float(self.y.var(axis=0, dtype=np.float64).mean())
         asked = np.any(self.y, axis=2)
@@ -122,6 +121,13 @@ class Task:
         if self.validation is not None:
             digest.update(self.validation.fingerprint.encode())
         return digest.hexdigest()[:32]
+
+
+def class_chance(class_counts: Sequence[int]) -> tuple[float, float]:
+    """Accuracy and loss, in nats, of the best answer that is the same for all records, from the
+    number of records of each class."""
+    share = np.array([n for n in class_counts if n]) / sum(class_counts)
+    return float(share.max()), float(-(share * np.log(share)).sum())
 
 
 def _share_of_one_value(y: np.ndarray) -> float:
