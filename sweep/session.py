@@ -29,9 +29,6 @@ Train = Callable[[Iterable[Run | None], Task], Iterator[FinishedRun]]
 SAVE_SECONDS = 0.25
 """Longest time that a finished run waits to be saved while others come in."""
 
-SAVE_REST = 0.02
-"""Shortest time between two savings while runs come in one by one: each is a transaction."""
-
 ENOUGH_RUNS = 10
 """Runs after which it can be said how long the others will take."""
 
@@ -142,7 +139,7 @@ class Session:
         it ends when all are trained, so that the engine comes by, which saves and shows.
         """
         while True:
-            if self.unsaved and time.monotonic() - self.saved_at >= SAVE_REST:
+            if self.unsaved:
                 self._save()
             self.watch.show()
             if self.queue:
@@ -165,9 +162,6 @@ class Session:
             self.asking = self.executor.submit(self.source.ask)
         if not wait and not self.asking.done():
             return False
-        if self.unsaved:
-            # A trial may ask for a run that has just finished, and it is found in the storage.
-            self._save()
         asked, self.asking = self.asking.result(), None
         self._add(asked)
         if self.source.ready():

@@ -71,7 +71,10 @@ def _traced(shape: Shape, specs: Any) -> Any:
     whole = tf.function(flat, input_signature=arguments, autograph=False).get_concrete_function()
     graph = whole.graph.as_graph_def()
     functions = graph.library.function
-    name = f"sweep_{_digest(shape)}"
+    # Two traces of a shape may differ in numbers that TensorFlow counts up, and a process holds one
+    # function of a name.
+    traced = hashlib.sha256(graph.SerializeToString(deterministic=True)).hexdigest()[:20]
+    name = f"sweep_{_digest(shape)}_{traced}"
     names = {f.signature.name: f"{name}_{i}" for i, f in enumerate(functions)}
     for function in functions:
         function.signature.name = names[function.signature.name]

@@ -123,16 +123,16 @@ def test_a_csv_with_a_study_file_leaves_the_study_its_name(
 def test_a_csv_is_read_once(
     data: Path, sweep: Any, untrained: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from studies import tables
+    from studies import task_tables
 
     read: list[str] = []
-    original = tables.read_csv_task
+    original = task_tables.read_csv_task
 
     def counting(path: str, **more: Any) -> Any:
         read.append(path)
         return original(path, **more)
 
-    monkeypatch.setattr(tables, "read_csv_task", counting)
+    monkeypatch.setattr(task_tables, "read_csv_task", counting)
     assert sweep("run", "--csv", "my data.csv", "--trials", "2").exit_code == 0
     assert read == [str(data)]
 

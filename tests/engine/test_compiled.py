@@ -43,7 +43,8 @@ def in_a_process(cache: Path, traced_before: int, *steps: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", TRAIN, str(traced_before), *steps],
         env={
-            **os.environ,
+            # This process has chosen its own cache of compiled programs.
+            **{key: value for key, value in os.environ.items() if key != "TF_XLA_FLAGS"},
             "SWEEP_CACHE": str(cache),
             "PYTHONPATH": str(Path(__file__).parents[2]),
         },

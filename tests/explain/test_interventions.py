@@ -7,7 +7,7 @@ import pytest
 
 from studies.run import Configuration
 from studies.study import read_study
-from studies.tables import BuiltinTask, CsvTask
+from studies.task_tables import BuiltinTask, CsvTask
 from studies.tasks import Task, make_task, settings_model
 from sweep.explain.interventions import (
     GRIDS,
