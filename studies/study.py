@@ -5,7 +5,7 @@ no trial can fail for its settings. Its `document` is the canonical form that a 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, 
 
 from studies.errors import BadInput
 from studies.own import OwnModel, short_name
-from studies.problems import nearest, shown, unknown, wrong
+from studies.problems import nearest, quoted, shown, unknown, wrong
 from studies.run import Configuration
 from studies.space import Choice, Range, parse_space, space_problems
 from studies.tables import (
@@ -40,17 +40,22 @@ from studies.tasks import Task
 from studies.toml import parse_value, read_toml, write_toml
 
 __all__ = [
+    "DEFAULT_STUDY",
     "BuiltinTask",
     "CsvTask",
     "Difference",
     "Search",
     "Study",
     "Training",
+    "asked_study",
     "differences",
     "extends",
     "read_study",
     "shipped_studies",
 ]
+
+DEFAULT_STUDY = "hello-lstm"
+"""The shipped study of who names none: the question's."""
 
 LONGEST_NAME = 200
 """Characters of a study's name."""
@@ -111,11 +116,19 @@ class Study(BaseModel):
         """Whether the study file gave the configuration of this trial, so that none was asked."""
         return number < len(self.search.enqueue)
 
-    def load_task(self, *, allow_code: bool = False) -> Task:
+    def load_task(
+        self, *, allow_code: bool = False, say: Callable[[str], None] | None = None
+    ) -> Task:
         """The data, made or read. Raises BadInput for a file that cannot be used.
 
-        A person's function is called with `allow_code` only.
+        A person's function is called with `allow_code` only. `say` is told, in sentences, what of a
+        CSV was taken for what.
         """
+        if isinstance(self.task, CsvTask) and say is not None:
+            task, reading = self.task.read()
+            for sentence in reading.sentences():
+                say(f"{sentence}.")
+            return task
         if isinstance(self.task, FunctionTask):
             return self.task.load(allow_code=allow_code)
         return self.task.load()
@@ -261,6 +274,24 @@ def read_study(source: str | os.PathLike[str]) -> Study:
     return _read(Path(source), str(source), Path(source).stem)
 
 
+def asked_study(source: str | os.PathLike[str] | None, settings: Mapping[str, Any]) -> Study:
+    """The study that a person asks for: a shipped one by name, or of a file by its path, with these
+    settings under dotted keys. Without a source it is `DEFAULT_STUDY`.
+
+    A CSV (`task.csv`) takes the place of its task, and lends it its name where there is no source
+    and no `name`. Raises BadInput as `read_study` and `Study.changed` do.
+    """
+    if source is not None or "task.csv" not in settings or "name" in settings:
+        return read_study(DEFAULT_STUDY if source is None else source).changed(settings)
+    csv = Path(settings["task.csv"])
+    if name_problems(csv.stem):
+        raise BadInput(
+            f"{csv}: its study would be called {quoted(csv.stem)}, which cannot be a name; "
+            "give it another: --name NAME, or name=… in Python"
+        )
+    return read_study(DEFAULT_STUDY).changed({**settings, "name": csv.stem})
+
+
 def shipped_studies() -> list[tuple[str, str]]:
     """Names and descriptions of the studies that come with the package, sorted."""
     return [(name, read_study(name).description) for name in _shipped()]
@@ -271,7 +302,10 @@ def name_problems(name: str) -> list[str]:
     fine = 0 < len(name) <= LONGEST_NAME and name.isprintable() and name == name.strip()
     if fine and not set(name) & set("/\\") and name[0] not in ".-":
         return []
-    due = f"1 to {LONGEST_NAME} printable characters without / and \\, not beginning with . or -"
+    due = (
+        f"1 to {LONGEST_NAME} printable characters without / and \\, "
+        "not beginning with . or - and without blanks at its ends"
+    )
     return [wrong("name", name, due)]
 
 

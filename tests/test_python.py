@@ -331,7 +331,7 @@ def test_a_csv_lends_its_name_and_settings_are_taken(
             "search.trials is given as an argument as well",
         ),
         ({"csv": "missing.csv"}, "missing.csv: there is no such file"),
-        ({"csv": ".hidden.csv"}, "give it another: name="),
+        ({"csv": ".hidden.csv"}, "name=… in Python"),
         ({"study": "small.toml", "storage": "nonsense"}, "nonsense"),
     ],
 )

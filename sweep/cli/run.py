@@ -28,15 +28,13 @@ if TYPE_CHECKING:
     from sweep.results import StudyResult
     from sweep.search import Progress, SearchOutcome
 
-DEFAULT_STUDY = "hello-lstm"
-
 
 def run(
     study: Annotated[
         str | None,
         typer.Argument(
             metavar="STUDY",
-            help=f"A shipped study, or the path of a study file; default: {DEFAULT_STUDY}.",
+            help="A shipped study, or the path of a study file; default: hello-lstm.",
         ),
     ] = None,
     trials: Annotated[int | None, typer.Option(help="Configurations to try.")] = None,
@@ -101,7 +99,7 @@ def run(
     go on to other trials than it would have had if it had begun so. A CSV takes the place of the
     study's task; without a STUDY it lends its name too.
     """
-    from studies.study import read_study
+    from studies.study import asked_study
 
     if report is not None and no_report:
         raise BadInput("--report and --no-report: give one of them")
@@ -115,11 +113,11 @@ def run(
         "task.csv": csv,
         "task.label": label,
         "task.timesteps": timesteps,
-        "name": _name_of(csv) if csv and not study and name is None else name,
+        "name": name,
     }
     changes = dict(setting(text) for text in settings or [])
     changes |= {key: value for key, value in options.items() if value is not None}
-    asked = read_study(study or DEFAULT_STUDY).changed(changes)
+    asked = asked_study(study, changes)
     if asked.training.model is not None:
         from sweep.execution import check_own_model
 
@@ -130,28 +128,12 @@ def run(
     _end(outcome, storage, page, as_json)
 
 
-def _name_of(csv: Path) -> str:
-    """The name that a study has from its CSV; BadInput where that cannot be a name."""
-    from studies.problems import quoted
-    from studies.study import name_problems
-
-    if name_problems(csv.stem):
-        raise BadInput(
-            f"--csv {csv}: its study would be called {quoted(csv.stem)}, which cannot be a name; "
-            "give it another: --name NAME"
-        )
-    return csv.stem
-
-
 def _data(study: "Study", allow_code: bool) -> "Task":
     """The study's data; of a CSV it says what was taken for what, before anything trains."""
-    from studies.study import CsvTask
-
-    if not isinstance(study.task, CsvTask):
-        return study.load_task(allow_code=allow_code)
-    task, reading = study.task.read()
-    for sentence in (*reading.sentences(), f"The study is called {study.name}"):
-        typer.echo(f"{sentence}.", err=True)
+    said: list[str] = []
+    task = study.load_task(allow_code=allow_code, say=said.append)
+    for sentence in [*said, f"The study is called {study.name}."] if said else []:
+        typer.echo(sentence, err=True)
     return task
 
 
@@ -221,14 +203,14 @@ def _end(outcome: "SearchOutcome", storage: str, page: Path | None, as_json: boo
         raise failure
 
 
-def _why(storage: str, result: "StudyResult") -> "Explanation | None":
-    """What `explain` found about the study, if it was asked; the answer does without."""
+def _why(storage: str, result: "StudyResult") -> "tuple[Explanation, ...]":
+    """What `explain` found about trials of the study; the answer does without."""
     from storage.database import StorageFailure, open_database
-    from sweep.report.why import found_why
+    from sweep.report.why import explanations
 
     with suppress(StorageFailure), open_database(storage, create=False) as database:
-        return found_why(database, result)
-    return None
+        return explanations(database, result)
+    return ()
 
 
 def _document(outcome: "SearchOutcome", page: Path | None) -> dict[str, Any]:

@@ -10,7 +10,6 @@ What is wrong with an argument is `BadInput`, a storage that cannot be used now 
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studies.errors import BadInput
@@ -21,12 +20,8 @@ from sweep.python.result import Result
 if TYPE_CHECKING:
     import pandas as pd
 
-    from studies.study import Study
-    from studies.tasks import Task
 
 __all__ = ["Comparison", "Figures", "Result", "Why", "open", "run", "studies"]
-
-DEFAULT_STUDY = "hello-lstm"
 
 
 def run(
@@ -69,23 +64,26 @@ def run(
     StorageFailure where the storage cannot be written, or another process works on the study. On
     KeyboardInterrupt what is finished is kept, and the same call goes on.
     """
-    asked = _asked(
-        study,
-        {
-            "name": name,
-            "search.trials": trials,
-            "training.replicates": replicates,
-            "training.epochs": epochs,
-            "search.seed": seed,
-            "task.csv": csv,
-            "task.label": label,
-            "task.timesteps": timesteps,
-        },
-        settings or {},
-    )
+    from studies.study import asked_study
     from sweep.search import run_study
 
-    url, task = _storage(storage), _data(asked, say=progress is True)
+    options = {
+        "name": name,
+        "search.trials": trials,
+        "training.replicates": replicates,
+        "training.epochs": epochs,
+        "search.seed": seed,
+        "task.csv": csv,
+        "task.label": label,
+        "task.timesteps": timesteps,
+    }
+    changes = {key: value for key, value in options.items() if value is not None}
+    twice = [key for key in changes if key in (settings or {})]
+    if twice:
+        raise BadInput(f"settings: {twice[0]} is given as an argument as well; leave one out")
+    asked = asked_study(study, {**(settings or {}), **changes})
+    task = asked.load_task(say=_say if progress is True else None)
+    url = _storage(storage)
     with shown(progress) as show:
         outcome = run_study(asked, url, task=task, on_progress=show, wait=wait)
     return Result(outcome.result, url)
@@ -133,38 +131,5 @@ def _storage(given: str | None) -> str:
     return given or os.environ.get("SWEEP_STORAGE") or DEFAULT_STORAGE
 
 
-def _asked(
-    study: str | os.PathLike[str] | None,
-    options: Mapping[str, Any],
-    settings: Mapping[str, Any],
-) -> "Study":
-    """The study that the arguments of `run` ask for; BadInput where they ask for none."""
-    from studies.problems import quoted
-    from studies.study import name_problems, read_study
-
-    changes = {key: value for key, value in options.items() if value is not None}
-    twice = [key for key in changes if key in settings]
-    if twice:
-        raise BadInput(f"settings: {twice[0]} is given as an argument as well; leave one out")
-    if "task.csv" in changes and study is None and "name" not in changes:
-        stem = Path(changes["task.csv"]).stem
-        if name_problems(stem):
-            raise BadInput(
-                f"csv {os.fspath(changes['task.csv'])}: its study would be called {quoted(stem)}, "
-                "which cannot be a name; give it another: name=…"
-            )
-        changes["name"] = stem
-    return read_study(DEFAULT_STUDY if study is None else study).changed({**settings, **changes})
-
-
-def _data(study: "Study", *, say: bool) -> "Task":
-    """The study's data; of a CSV, if it is to `say` so, what was taken for what."""
-    from studies.study import CsvTask
-
-    if not isinstance(study.task, CsvTask):
-        return study.load_task()
-    task, reading = study.task.read()
-    if say:
-        for sentence in reading.sentences():
-            print(f"{sentence}.", file=sys.stderr, flush=True)
-    return task
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)

@@ -143,7 +143,7 @@ def test_a_csv_whose_name_cannot_be_a_study_s_is_refused_with_the_way_out(
     data.rename(data.parent / ".x.csv")
     result = sweep("run", "--csv", ".x.csv", "--trials", "2")
     assert result.exit_code == 2
-    assert '--csv .x.csv: its study would be called ".x"' in result.stderr
+    assert '.x.csv: its study would be called ".x"' in result.stderr
     assert "--name NAME" in result.stderr
     assert sweep("run", "--csv", ".x.csv", "--trials", "2", "--name", "x").exit_code == 0
 
