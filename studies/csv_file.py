@@ -179,8 +179,13 @@ def is_number(cell: str) -> bool:
 
 def _said(error: csv.Error) -> str:
     message = str(error)
-    if "field larger" in message or "unexpected end" in message:
+    if "unexpected end" in message:
         return "a quoted cell that begins in this row is not closed"
+    if "field larger" in message:
+        return (
+            f"a cell of more than {csv.field_size_limit():,} characters begins in this row; "
+            "a quote that is not closed makes one"
+        )
     if "expected after" in message:
         return f"a quoted cell goes on after its closing quote ({message})"
     return f"not to be read as CSV: {message}"

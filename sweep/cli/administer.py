@@ -119,6 +119,7 @@ def delete(
     from storage.database import open_database
     from storage.garbage import count_unused, delete_study, delete_unused
     from storage.trials import study_lines
+    from sweep.report.sentences import plural
 
     if (name is None) != unused:
         raise BadInput("delete takes the NAME of a study, or --unused")
@@ -128,13 +129,14 @@ def delete(
             if not count:
                 typer.echo(f"No unused runs in {database.url}.", err=True)
                 return
-            _confirm(f"{count} unused runs from {database.url}", yes)
+            _confirm(f"{plural(count, 'unused run')} from {database.url}", yes)
             count = delete_unused(database)
-            typer.echo(f"Deleted {count} unused runs from {database.url}.", err=True)
+            typer.echo(f"Deleted {plural(count, 'unused run')} from {database.url}.", err=True)
             return
         existing(database, name)
         line = next(line for line in study_lines(database) if line.name == name)
-        what = f"{name} ({line.trials} trials, {line.runs} runs) from {database.url}"
+        held = f"{plural(line.trials, 'trial')}, {plural(line.runs, 'run')}"
+        what = f"{name} ({held}) from {database.url}"
         _confirm(what, yes)
         delete_study(database, name)
     typer.echo(f"Deleted {what}.", err=True)

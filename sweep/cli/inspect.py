@@ -88,6 +88,7 @@ def status(
         print_json({"storage": url, "studies": states})
         return
     from sweep.cli.screens import console
+    from sweep.report.sentences import plural
 
     out = console()
     if not states:
@@ -96,8 +97,8 @@ def status(
         done = "complete" if state["complete"] else "not complete"
         out.print(
             f"{state['study']}: {done}, {state['trials']} of {state['trials_asked']} trials, "
-            f"{state['runs']} runs of up to {state['budget']} epochs, {state['solved_runs']} of "
-            f"them solved; last run {_moment(state['updated'])}"
+            f"{plural(state['runs'], 'run')} of up to {plural(state['budget'], 'epoch')}, "
+            f"{state['solved_runs']} of them solved; last run {_moment(state['updated'])}"
         )
 
 

@@ -237,6 +237,7 @@ def _print_ending(outcome: "SearchOutcome", storage: str, page: Path | None) -> 
     from sweep.cli.findings import answer_sentences, print_ranking
     from sweep.cli.screens import console
     from sweep.report.rows import number, ranked
+    from sweep.report.sentences import plural
 
     result = outcome.result
     rows = ranked(result)
@@ -246,7 +247,9 @@ def _print_ending(outcome: "SearchOutcome", storage: str, page: Path | None) -> 
     runs = sum(len(trial.runs) for trial in result.trials)
     seconds = number(outcome.seconds)
     trained = f"{outcome.runs_trained} of them trained now" if outcome.runs_trained else "none new"
-    out.print(f"{len(result.trials)} trials, {runs} runs ({trained}) in {seconds} s.")
+    out.print(
+        f"{plural(len(result.trials), 'trial')}, {plural(runs, 'run')} ({trained}) in {seconds} s."
+    )
     if outcome.grid_exhausted:
         out.print(
             f"The grid has no more than {len(result.trials)} points, fewer than the "

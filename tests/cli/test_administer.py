@@ -59,8 +59,8 @@ def test_delete_unused_takes_what_no_study_uses(stored: Path, sweep: Any) -> Non
         gone = replace(study, uuid="0" * 36)
         put_runs(database, study.task, [left], trained_for=gone)
     result = sweep("delete", "--unused")
-    assert (result.exit_code, "1 unused runs" in result.stderr) == (2, True)
-    assert "Deleted 1 unused runs" in sweep("delete", "--unused", "--yes").stderr
+    assert (result.exit_code, "1 unused run from" in result.stderr) == (2, True)
+    assert "Deleted 1 unused run from" in sweep("delete", "--unused", "--yes").stderr
     assert "No unused runs" in sweep("delete", "--unused").stderr
 
 

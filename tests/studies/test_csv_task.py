@@ -237,6 +237,7 @@ def test_duplicate_names_are_fine_for_inputs_but_not_for_the_label(write):
         ("a;b;y\n1,5;2,0;1\n1,4;2,1;0\n", ["line 2, column 1 (a)", "comma", "point: 1.5"]),
         ("1,5;2,0;1\n1,4;2,1;0\n", ["line 1, column 1", "comma", "point: 1.5"]),
         ('a,b,y\n1,2,"0\n3,4,1\n', ["line 2", "not closed"]),
+        ("a,b,y\n1,2,0\n3," + "4" * 140_000 + ",1\n", ["line 3", "131,072 characters"]),
         ('a,b,y\n1,2,"0"x\n3,4,1\n', ["line 2", "after its closing quote"]),
         ("a,b,y\n1,2,é\n3,4,1\n".encode("latin-1"), ["line 2", "0xe9", "Latin-1", "UTF-8"]),
         (HELLO.encode("utf-16-le"), ["line 1", "UTF-16"]),
