@@ -50,13 +50,13 @@ def report(
     """Write a study's report: one HTML file, readable offline."""
     from storage.database import open_database
     from sweep.report import write_report
-    from sweep.report.why import found_why
+    from sweep.report.why import explanations
     from sweep.results import read_results
 
     path = writable(output or file_for(name, ".html"), "--output")
     with open_database(storage, create=False) as database:
         result = read_results(database, existing(database, name))
-        why = found_why(database, result)
+        why = explanations(database, result)
     with writing(path):
         write_report(result, path, why=why)
     typer.echo(str(path))

@@ -9,9 +9,11 @@ so a second call only reads. The rooms, in the order of the work:
 - `training` finds the runs in the storage and trains those that are missing;
 - `effects` compares each change with the baseline, seed by seed;
 - `hidden` says what moved in the baseline's networks under the flat curve;
-- `verdict` makes sentences of all that by rules, which its head states.
+- `verdict` makes sentences of all that by rules, which its head states;
+- `asked` remembers which trials were explained.
 """
 
+from sweep.explain.asked import asked
 from sweep.explain.effects import Arm, Effect
 from sweep.explain.explanation import (
     DEFAULT_STUDY,
@@ -32,6 +34,7 @@ __all__ = [
     "Explanation",
     "HiddenProgress",
     "Intervention",
+    "asked",
     "explain",
     "explanation_json",
     "median_curve",

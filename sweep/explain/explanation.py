@@ -15,6 +15,7 @@ from studies.study import Study, read_study
 from studies.tasks import Task
 from sweep.analysis.survival import as_json, objective_value, outcomes
 from sweep.explain import training
+from sweep.explain.asked import note_asked
 from sweep.explain.effects import Arm, Effect, compare, effect_json, make_arm
 from sweep.explain.hidden import HiddenProgress, hidden_json, hidden_progress
 from sweep.explain.interventions import (
@@ -123,7 +124,8 @@ def explain(
 
     Without `trial` it is the first configuration that the study file gave, else the study's best.
     Runs are trained with the study's budget and target from seeds 0 … `seeds` − 1, and kept in the
-    storage; what is there already is not trained again. `train` takes the place of the engine's. On
+    storage; what is there already is not trained again. That the trial was explained is noted with
+    the study, for its report. `train` takes the place of the engine's. On
     KeyboardInterrupt what is finished is saved, and the same call goes on from there.
 
     Raises BadInput for a study or trial that is not there, or fewer than `FEWEST_SEEDS` seeds;
@@ -141,6 +143,8 @@ def explain(
             )
 
         result = _explained(db, question, finished, watch)
+        if name is not None and result.trial is not None:
+            note_asked(db, name, result.trial, seeds)
     watch.end()
     return result
 

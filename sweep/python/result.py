@@ -170,18 +170,18 @@ class Result:
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
         """Writes the report, one HTML file that opens offline, and returns where it is.
 
-        What `explain` found, asked as it is by default, is in it. `path` left out is NAME.html in
+        What `explain` found about trials of the study is in it. `path` left out is NAME.html in
         the working directory; an existing file is replaced. Raises BadInput where no file can be
         written there, OSError where the disk fails.
         """
         from storage.database import open_database
         from sweep.cli.options import file_for
         from sweep.report import write_report
-        from sweep.report.why import found_why
+        from sweep.report.why import explanations
 
         file = Path(path) if path is not None else file_for(self.name, ".html")
         with open_database(self._url, create=False) as database:
-            why = found_why(database, self.details)
+            why = explanations(database, self.details)
         write_report(self.details, file, why=why)
         return file
 

@@ -152,7 +152,7 @@ def repeat(story: Story) -> dict[str, Any]:
             ("write the best configuration as a plain Keras script", f"code {best}"),
             ("train its runs again in stock Keras, and say how far they differ", f"verify {best}"),
         ]
-    if story.why is None:
+    if not story.why:
         more.append(("ask why it waits, by changing one thing at a time", f"explain {name}"))
     commands = [(f"python -m sweep {command} --storage {storage}", said) for said, command in more]
     return {

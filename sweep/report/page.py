@@ -9,7 +9,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -56,16 +56,16 @@ def write_report(
     result: StudyResult,
     path: Path | str,
     *,
-    why: "Explanation | None" = None,
+    why: "Sequence[Explanation]" = (),
     made: datetime | None = None,
 ) -> None:
     """Writes the report of a study to a file, whole or not at all: a page, or the picture of its
     answer alone where the file is named .svg.
 
-    `why` is what `explain` found about it (see `sweep.report.why.found_why`), `made` the time that
-    the page gives as its own; now, if left out. An existing file is replaced. Raises BadInput when
-    `path` cannot be a file: a directory or a device, or in a directory that does not exist or
-    cannot be written to; OSError when the disk fails.
+    `why` is what `explain` found about trials of it (see `sweep.report.why.explanations`), `made`
+    the time that the page gives as its own; now, if left out. An existing file is replaced. Raises
+    BadInput when `path` cannot be a file: a directory or a device, or in a directory that does not
+    exist or cannot be written to; OSError when the disk fails.
     """
     path = Path(path)
     if path.is_dir():
@@ -99,7 +99,7 @@ def write_report(
 def render_report(
     result: StudyResult,
     *,
-    why: "Explanation | None" = None,
+    why: "Sequence[Explanation]" = (),
     made: datetime | None = None,
 ) -> str:
     """The report of a study as an HTML page, for any number of trials, solved or not."""
@@ -126,9 +126,8 @@ def context(story: Story, made: datetime) -> dict[str, Any]:
     sections = [section for make in SECTIONS if (section := make(story)) is not None]
     shown = next((section.more for section in sections if section.id == "curves"), None)
     listing = table.listing(story) if story.rows else None
-    explained = why.section(story)
-    plots = [plot for section in sections for plot in section.plots]
-    plots += explained.plots if explained else []
+    explained = why.sections(story)
+    plots = [plot for section in (*sections, *explained) for plot in section.plots]
     marks = {hover(row): f"{MARK}{row.number}" for row in story.rows}
     figures = {
         plot.id: [
@@ -154,7 +153,7 @@ def context(story: Story, made: datetime) -> dict[str, Any]:
             ("answer", "The answer"),
             *[(section.id, section.short) for section in sections],
             *([("table", "Configurations")] if listing else []),
-            *([(explained.id, explained.short)] if explained else []),
+            *[(section.id, section.short) for section in explained],
             ("method", "Method"),
         ],
         "answer": sentences.answer(story.rows, story.budget, story.target, story.goals),

@@ -4,6 +4,7 @@ Every module of a section has a function `section(story)` that gives a `Section`
 study has nothing to show there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 class Story:
     """A study's result as all sections see it.
 
-    `rows` are its trials, the most efficient first; `why` what `explain` found about it, if it did.
+    `rows` are its trials, the most efficient first; `why` what `explain` found
+    about trials of it.
     """
 
     result: StudyResult
     rows: tuple[Row, ...]
-    why: "Explanation | None" = None
+    why: "tuple[Explanation, ...]" = ()
 
     @cached_property
     def names(self) -> list[str]:
@@ -76,9 +78,9 @@ class Story:
         return frozenset(name for name, span in space.items() if getattr(span, "log", False))
 
 
-def tell(result: StudyResult, why: "Explanation | None" = None) -> Story:
-    """The story of a study, and of what explains it."""
-    return Story(result, tuple(ranked(result)), why)
+def tell(result: StudyResult, why: "Sequence[Explanation]" = ()) -> Story:
+    """The story of a study, and of what explains trials of it."""
+    return Story(result, tuple(ranked(result)), tuple(why))
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ the flat curve.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from studies.errors import BadInput
 from sweep.report.drawing import PALETTE, QUIET, Figure, log_ticks, packed, percent, plain, veil
-from sweep.report.rows import number
+from sweep.report.rows import count, describe, number
 from sweep.report.sentences import plural
 from sweep.report.story import Plot, Section, Story, Variant
 from sweep.results import StudyResult
@@ -39,26 +40,38 @@ UNDER = (
 """What is drawn of the hidden progress, from top to bottom: series, axis, format."""
 
 
-def found_why(db: "Database", result: StudyResult) -> "Explanation | None":
-    """What `explain` found about a study of the storage, if all its runs are there."""
-    from sweep.explain import stored_explanation
+def explanations(db: "Database", result: StudyResult) -> tuple["Explanation", ...]:
+    """What `explain` found about trials of a study: the one that it asks by default first, the
+    others by number, each from the most seeds that it was asked with. Of none whose runs are not
+    all in the storage."""
+    from sweep.explain import SEEDS, asked, stored_explanation
 
-    try:
-        return stored_explanation(db, result.name, result=result)
-    except BadInput:
+    found: dict[int | None, Explanation] = {}
+    questions: list[tuple[int | None, int]] = [(None, SEEDS), *asked(db, result.name).items()]
+    for trial, seeds in questions:
+        if trial in found and found[trial].replicates >= seeds:
+            continue
         # Without a trial, or without the data that it was made from, nothing was explained.
-        return None
+        with suppress(BadInput):
+            one = stored_explanation(db, result.name, trial, seeds=seeds, result=result)
+            if one is not None:
+                found[one.trial] = one
+    return tuple(found.values())
 
 
-def section(story: Story) -> Section | None:
-    """The explanation as a section; None where there is none."""
-    why = story.why
-    if why is None:
-        return None
+def sections(story: Story) -> list[Section]:
+    """Each explanation as a section, named for its trial where there are several."""
+    several = len(story.why) > 1
+    return [_section(why, place, several) for place, why in enumerate(story.why)]
+
+
+def _section(why: "Explanation", place: int, several: bool) -> Section:
+    ending = f"-{why.trial}" if place else ""
     where = "the question’s own model" if why.trial is None else f"trial {why.trial}"
     note = (
-        f"Asked of {where} by {plural(len(why.effects), 'change')}, one at a time, each trained "
-        f"from the same {why.replicates} seeds as the unchanged model: {why.runs} runs."
+        f"Asked of {where} ({describe(dict(why.params))}) by {plural(len(why.effects), 'change')}, "
+        f"one at a time, each trained from the same {why.replicates} seeds as the unchanged model: "
+        f"{count(why.runs)} runs."
     )
     plots: list[Plot] = []
     if why.effects and why.baseline.plateau.value:
@@ -74,7 +87,7 @@ def section(story: Story) -> Section | None:
             "difference that matters. A triangle to the right is a lower bound: most runs did not "
             f"escape within {plural(why.budget, 'epoch')}; one to the left is no plateau at all."
         )
-        plots.append(Plot("plot-effects", variants, caption))
+        plots.append(Plot(f"plot-effects{ending}", variants, caption))
     if why.hidden is not None:
         under = Variant(
             "Under the flat curve", _under_finding(why, why.hidden), _under(why, why.hidden)
@@ -85,10 +98,13 @@ def section(story: Story) -> Section | None:
             "nats by how much; on a log scale, exponential growth is a straight line. The plateau "
             "is tinted."
         )
-        plots.append(Plot("plot-under", [under], caption))
+        plots.append(Plot(f"plot-under{ending}", [under], caption))
     short = plots[-1].variants[0].finding if why.hidden is not None else ""
     more = {"verdict": list(why.verdict), "short": short}
-    return Section("why", "Why", "Why it waits", plots, note, more)
+    short_name, heading = "Why", "Why it waits"
+    if several:
+        short_name, heading = f"Why, trial {why.trial}", f"Why trial {why.trial} waits"
+    return Section(f"why{ending}", short_name, heading, plots, note, more)
 
 
 def _strongest(effects: Sequence["Effect"]) -> list["Effect"]:

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from storage.database import open_database
+from storage.trials import add_attributes, find_study
 from studies.study import read_study
 from sweep.explain import Explanation, explain
 from sweep.report import render_report, write_report
 from sweep.report.story import tell
-from sweep.report.why import found_why, section
+from sweep.report.why import explanations, sections
 from sweep.results import read_results
 from sweep.search import run_study
 
@@ -31,18 +32,17 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def found(url: str) -> Explanation:
     with open_database(url) as database:
-        found = found_why(database, read_results(database, "hello-lstm"))
-    assert found is not None
+        (found,) = explanations(database, read_results(database, "hello-lstm"))
     return found
 
 
 @pytest.fixture(scope="module")
 def explained(result, found):
-    return section(tell(result, found))
+    return sections(tell(result, [found]))[0]
 
 
 def test_the_verdict_is_told_sentence_by_sentence(result, found):
-    html = render_report(result, why=found)
+    html = render_report(result, why=[found])
     assert '<h2 id="why-title">Why it waits</h2>' in html
     assert html.count("<li>") >= len(found.verdict)
     assert "learning rate × 16" in html
@@ -105,10 +105,10 @@ def test_what_moves_under_the_flat_curve_is_drawn_with_the_plateau_tinted(explai
 
 
 def test_without_an_explanation_there_is_no_section(result, tmp_path: Path):
-    assert section(tell(result)) is None
+    assert sections(tell(result)) == []
     assert "why-title" not in render_report(result)
     with open_database(f"sqlite:///{tmp_path}/e.db") as database:
-        assert found_why(database, result) is None
+        assert explanations(database, result) == ()
 
 
 def test_a_study_that_nobody_asked_about_has_none(tmp_path: Path):
@@ -116,11 +116,53 @@ def test_a_study_that_nobody_asked_about_has_none(tmp_path: Path):
     study = read_study("hello-lstm").changed({"search.trials": 2})
     run_study(study, url, train=lambda runs, task: world(filter(None, runs), task, False))
     with open_database(url) as database:
-        assert found_why(database, read_results(database, "hello-lstm")) is None
+        assert explanations(database, read_results(database, "hello-lstm")) == ()
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A storage with a study of which two trials were explained, one of them twice."""
+    url, world = f"sqlite:///{tmp_path_factory.mktemp('several') / 'e.db'}", World(by_learning_rate)
+    study = read_study("hello-lstm").changed({"search.trials": 3})
+    run_study(study, url, train=lambda runs, task: world(filter(None, runs), task, False))
+    explain(url, "hello-lstm", 1, seeds=12, train=world)
+    explain(url, "hello-lstm", 0, seeds=14, train=world)
+    explain(url, "hello-lstm", 0, seeds=12, train=world)
+    return url
+
+
+def test_every_explanation_is_found_however_it_was_asked(several):
+    with open_database(several) as database:
+        found = explanations(database, read_results(database, "hello-lstm"))
+    assert [(one.trial, one.replicates) for one in found] == [(0, 14), (1, 12)]
+
+
+def test_what_another_program_noted_in_that_place_is_passed_over(several):
+    with open_database(several) as database:
+        stored = find_study(database, "hello-lstm")
+        known = stored.user_attrs["explained"]
+        add_attributes(database, stored, {"explained": {"0": "many", "x": 12, "9": 12, "1": 12}})
+        found = explanations(database, read_results(database, "hello-lstm"))
+        add_attributes(database, stored, {"explained": "yes"})
+        assert explanations(database, read_results(database, "hello-lstm")) == ()
+        add_attributes(database, stored, {"explained": known})
+    assert [one.trial for one in found] == [1]
+
+
+def test_several_explanations_have_a_section_each(open_report, several, tmp_path: Path):
+    with open_database(several) as database:
+        result = read_results(database, "hello-lstm")
+        write_report(result, tmp_path / "whys.html", why=explanations(database, result))
+    page = open_report(tmp_path / "whys.html").page
+    assert page.inner_text("#why-title") == "Why trial 0 waits"
+    assert page.inner_text("#why-1-title") == "Why trial 1 waits"
+    assert "14 seeds" in page.inner_text("#why > p")
+    assert page.locator("#plot-effects-1 .scatterlayer .trace").count() >= 2
+    assert page.locator("nav a[href='#why-1']").count() == 1
 
 
 def test_the_section_opens_in_a_browser(open_report, result, found, tmp_path: Path):
-    write_report(result, tmp_path / "why.html", why=found)
+    write_report(result, tmp_path / "why.html", why=[found])
     reader = open_report(tmp_path / "why.html")
     page = reader.page
     assert page.locator(".verdict li").count() == len(found.verdict)
