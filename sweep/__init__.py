@@ -13,6 +13,9 @@
 Nothing is imported before it is used: the command line begins here as well.
 """
 
+import sys
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,11 +39,30 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     homes = {"BadInput": "studies.errors", "StorageFailure": "storage.failures"}
     return getattr(import_module(homes.get(name, "sweep.python")), name)
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def _take_our_own() -> None:
+    """Imports the packages beside this one before a person's modules of these names can be found:
+    `python -m` looks into the working directory first.
+    """
+    root = Path(__file__).parent.parent
+    sys.path.insert(0, str(root))
+    try:
+        for name in ("studies", "storage"):
+            found = import_module(name).__file__
+            if found is None or root not in Path(found).parents:
+                raise ImportError(
+                    f"sweep has a package of its own called {name}, and {found or name} "
+                    "was imported in its place: import sweep first, or call that something else"
+                )
+    finally:
+        sys.path.remove(str(root))
+
+
+_take_our_own()

@@ -34,6 +34,29 @@ def test_what_trains_nothing_imports_nothing_heavy(stored: Path, words: str) -> 
     assert done.stderr.splitlines()[-1].strip() == "imported:"
 
 
+@pytest.mark.parametrize("name", ["studies.py", "storage.py", "studies/__init__.py"])
+def test_a_person_s_modules_may_have_the_names_of_ours(stored: Path, name: str) -> None:
+    Path(name).parent.mkdir(exist_ok=True)
+    Path(name).write_text("raise RuntimeError('theirs')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep", "list"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "small" in done.stdout
+
+
+def test_a_module_that_took_the_place_of_ours_is_named(tmp_path: Path) -> None:
+    (tmp_path / "storage.py").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-c", "import storage, sweep"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"{tmp_path / 'storage.py'} was imported in its place" in done.stderr
+
+
 def test_version_is_the_package_s(sweep: Any) -> None:
     from importlib.metadata import version
 
