@@ -7,9 +7,10 @@ the gates one below the other in Keras's order.
     forward(weights, x, state) -> state', saved
     backward(weights, x, state, saved, d_state') -> d_input_gates, d_recurrent_gates, d_state
 
-`state` is a tuple whose first element is the output h. What `backward` returns are the gradients of
-the pre-activations that come from the input and from the recurrent kernel: the gradients of weights
-and inputs follow from them in the same way for every cell, which `program` does.
+`state` is a tuple whose first element is the output h. Before the first step it may be of `None`
+instead of zeros, which then cost nothing. What `backward` returns are the gradients of the
+pre-activations that come from the input and from the recurrent kernel: the gradients of weights and
+inputs follow from them in the same way for every cell, which `stack` does.
 """
 
 from collections.abc import Callable
@@ -23,6 +24,9 @@ from sweep.engine.runtime import prepare
 Tensor = Any
 State = tuple[Tensor, ...]
 
+FLAT = -50.0
+"""Below this sigmoid and tanh are as flat as single precision says."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -34,9 +38,17 @@ class Cell:
     backward: Callable[[State, Tensor, State, Any, State], tuple[Tensor, Tensor, State]]
 
 
-def make_cell(name: str, activation: str, recurrent_activation: str) -> Cell:
-    """The cell of that name; activations by their names in a study file."""
-    return {"lstm": _lstm, "gru": _gru, "rnn": _rnn}[name](activation, recurrent_activation)
+def make_cell(
+    name: str, activation: str, recurrent_activation: str, one: Tensor | None = None
+) -> Cell:
+    """The cell of that name; activations by their names in a study file.
+
+    `one` [slots, 1, 1] are ones that XLA does not know to be ones: what is divided by them is
+    computed once, while XLA repeats whatever it holds for cheap wherever that is used.
+    """
+    if name == "lstm":
+        return _lstm(activation, recurrent_activation, one)
+    return {"gru": _gru, "rnn": _rnn}[name](activation, recurrent_activation)
 
 
 def keeps_zero(activation: str) -> bool:
@@ -58,7 +70,7 @@ def silenced(cell: Cell, units: Tensor) -> Cell:
     return replace(cell, forward=forward)
 
 
-def _lstm(activation: str, recurrent_activation: str) -> Cell:
+def _lstm(activation: str, recurrent_activation: str, one: Tensor | None) -> Cell:
     """Long short-term memory (Hochreiter and Schmidhuber 1997) with forget gates: i, f, c, o."""
     tf = prepare()
     gate_kinds = (recurrent_activation, recurrent_activation, activation, recurrent_activation)
@@ -66,9 +78,9 @@ def _lstm(activation: str, recurrent_activation: str) -> Cell:
     def forward(weights: State, x: Tensor, state: State) -> tuple[State, Any]:
         kernel, recurrent, bias = weights
         h, c = state
-        values, slopes = _gates(_times(kernel, x) + recurrent @ h + bias, gate_kinds)
+        values, slopes = _gates(_added(_times(kernel, x), recurrent, h) + bias, gate_kinds)
         i, f, g, o = tf.split(values, 4, axis=1)
-        c = f * c + i * g
+        c = i * g if c is None else f * c + i * g
         squashed, slope = _activate(c, activation)
         return (o * squashed, c), (values, slopes, squashed, slope)
 
@@ -77,7 +89,10 @@ def _lstm(activation: str, recurrent_activation: str) -> Cell:
         i, f, g, o = tf.split(values, 4, axis=1)
         d_h, d_c = d_state
         d_c = d_c + d_h * o * slope
-        d_gates = tf.concat([d_c * g, d_c * state[1], d_c * i, d_h * squashed], axis=1) * slopes
+        if one is not None:
+            d_c = d_c / one
+        d_f = tf.zeros_like(d_c) if state[1] is None else d_c * state[1]
+        d_gates = tf.concat([d_c * g, d_f, d_c * i, d_h * squashed], axis=1) * slopes
         return d_gates, d_gates, (None, d_c * f)
 
     return Cell(4, 2, forward, backward)
@@ -91,20 +106,22 @@ def _gru(activation: str, recurrent_activation: str) -> Cell:
         kernel, recurrent, bias = weights
         (h,) = state
         from_input = _times(kernel, x) + bias[:, :, :1]
-        from_state = recurrent @ h + bias[:, :, 1:]
+        from_state = _added(bias[:, :, 1:], recurrent, h)
         x_z, x_r, x_h = tf.split(from_input, 3, axis=1)
         h_z, h_r, h_h = tf.split(from_state, 3, axis=1)
         z, slope_z = _activate(x_z + h_z, recurrent_activation)
         r, slope_r = _activate(x_r + h_r, recurrent_activation)
         candidate, slope_h = _activate(x_h + r * h_h, activation)
-        new = z * h + (1.0 - z) * candidate
+        new = (1.0 - z) * candidate
+        if h is not None:
+            new = z * h + new
         return (new,), (z, r, candidate, slope_z, slope_r, slope_h, h_h)
 
     def backward(weights: State, x: Tensor, state: State, saved: Any, d_state: State) -> Any:
         z, r, candidate, slope_z, slope_r, slope_h, h_h = saved
         (h,), (d_h,) = state, d_state
         d_candidate = d_h * (1.0 - z) * slope_h
-        d_z = d_h * (h - candidate) * slope_z
+        d_z = d_h * (-candidate if h is None else h - candidate) * slope_z
         d_r = d_candidate * h_h * slope_r
         d_input = tf.concat([d_z, d_r, d_candidate], axis=1)
         d_recurrent = tf.concat([d_z, d_r, d_candidate * r], axis=1)
@@ -118,7 +135,7 @@ def _rnn(activation: str, recurrent_activation: str) -> Cell:
 
     def forward(weights: State, x: Tensor, state: State) -> tuple[State, Any]:
         kernel, recurrent, bias = weights
-        h, slope = _activate(_times(kernel, x) + recurrent @ state[0] + bias, activation)
+        h, slope = _activate(_added(_times(kernel, x), recurrent, state[0]) + bias, activation)
         return (h,), (slope,)
 
     def backward(weights: State, x: Tensor, state: State, saved: Any, d_state: State) -> Any:
@@ -133,6 +150,11 @@ def _times(kernel: Tensor, x: Tensor) -> Tensor:
     return kernel * x if kernel.shape[2] == 1 else kernel @ x
 
 
+def _added(z: Tensor, recurrent: Tensor, h: Tensor | None) -> Tensor:
+    """z and what comes from the state before, which is nothing at the first step."""
+    return z if h is None else z + recurrent @ h
+
+
 def _gates(z: Tensor, kinds: tuple[str, ...]) -> tuple[Tensor, Tensor]:
     """Activate stacked gates, each by its kind: values and slopes, shaped like z."""
     tf = prepare()
@@ -143,7 +165,9 @@ def _gates(z: Tensor, kinds: tuple[str, ...]) -> tuple[Tensor, Tensor]:
         half = np.repeat([0.5 if kind == "sigmoid" else 1.0 for kind in kinds], units)
         scale = tf.constant(half[None, :, None], z.dtype)
         shift = tf.constant(np.where(half == 0.5, 0.5, 0.0)[None, :, None], z.dtype)
-        t = tf.tanh(z * scale)
+        # Without the bound, which changes nothing, XLA's code for the sum of a product and a bias
+        # is three times slower.
+        t = tf.tanh(tf.maximum(z, FLAT) * scale)
         return t * scale + shift, (1.0 - t * t) * (scale * scale)
     parts = [
         _activate(part, kind)

@@ -4,8 +4,13 @@ For a weight p with gradient g, two accumulators m and v, and a run's coefficien
 
     v ← v_keep · v + v_take · g²
     r = 1 / (floor + root · √(v + inside))
-    m ← m_keep · m + m_take · (g · r  if scaled_first else  g)
-    p ← p − decay · p − rate · (by_m · m + by_g · g) · (1 if scaled_first else r)
+    m ← m_keep · m + m_take · g
+    p ← p − decay · p − rate · (by_m · m + by_g · g) · r
+
+or, where `scales_first` says so, with the gradient scaled before it is accumulated:
+
+    m ← m_keep · m + m_take · g · r
+    p ← p − decay · p − rate · (by_m · m + by_g · g)
 
 One more column, `step_size`, says what an update multiplies its direction by: the learning rate,
 and for adam and adamw, whose direction is m / (√v + ε), the learning rate times the bias
@@ -35,7 +40,6 @@ COEFFICIENTS = (
     "v_keep",
     "v_take",
     "decay",
-    "scaled_first",
     "step_size",
 )
 
@@ -57,6 +61,11 @@ def coefficients(configuration: Configuration, first: int, updates: int) -> np.n
     for column, name in enumerate(COEFFICIENTS):
         table[:, column] = rows.get(name, 0.0)
     return table
+
+
+def scales_first(configuration: Configuration) -> bool:
+    """Whether the optimizer scales a gradient before it accumulates it: RMSprop with momentum."""
+    return configuration.optimizer == "rmsprop" and configuration.momentum > 0.0
 
 
 def step_sizes(configuration: Configuration, updates: int) -> np.ndarray:
@@ -89,7 +98,6 @@ def rmsprop(c: Configuration, steps: np.ndarray) -> Rows:
         "by_m": 1.0,
         "m_keep": c.momentum,
         "m_take": c.learning_rate,
-        "scaled_first": 1.0,
     }
 
 

@@ -91,6 +91,8 @@ def _set_environment() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     for name, value in [
         ("xla_cpu_multi_thread_eigen", "false"),
+        # XLA takes half of a processor's widest vectors by itself.
+        ("xla_cpu_prefer_vector_width", "512"),
         ("xla_gpu_deterministic_ops", "true"),
     ]:
         if name not in flags:

@@ -16,10 +16,15 @@ UNROLLED = 8
 Tensor = Any
 
 
+def unrolled(length: int) -> bool:
+    """Whether loops over so many steps are written out."""
+    return length <= UNROLLED
+
+
 def split(x: Tensor, length: int) -> Any:
     """The steps of x [slots, length · features, batch]."""
     tf = prepare()
-    if _unrolled(length):
+    if unrolled(length):
         return tf.split(x, length, axis=1)
     slots, rows, batch = x.shape
     return tf.transpose(tf.reshape(x, [slots, length, rows // length, batch]), [1, 0, 2, 3])
@@ -27,36 +32,36 @@ def split(x: Tensor, length: int) -> Any:
 
 def stacked(sequence: Any, length: int) -> Tensor:
     """The steps as one tensor [length, slots, features, batch]."""
-    return prepare().stack(sequence) if _unrolled(length) else sequence
+    return prepare().stack(sequence) if unrolled(length) else sequence
 
 
 def unstacked(tensor: Tensor, length: int) -> Any:
     """The sequence whose steps are stacked in a tensor."""
-    return prepare().unstack(tensor) if _unrolled(length) else tensor
+    return prepare().unstack(tensor) if unrolled(length) else tensor
 
 
 def only_last(last: Tensor, length: int) -> Any:
     """Zeros, but for the last step."""
     tf = prepare()
-    if _unrolled(length):
+    if unrolled(length):
         return [tf.zeros_like(last)] * (length - 1) + [last]
     return tf.concat([tf.zeros([length - 1, *last.shape]), last[None]], axis=0)
 
 
 def zipped(length: int, *sequences: Any) -> Any:
     """A sequence of tuples from a tuple of sequences."""
-    return list(zip(*sequences, strict=True)) if _unrolled(length) else sequences
+    return list(zip(*sequences, strict=True)) if unrolled(length) else sequences
 
 
 def unzipped(steps: Any, length: int) -> Any:
     """A tuple of sequences from a sequence of tuples."""
-    return tuple(list(part) for part in zip(*steps, strict=True)) if _unrolled(length) else steps
+    return tuple(list(part) for part in zip(*steps, strict=True)) if unrolled(length) else steps
 
 
 def scan(step: Any, carry: Any, items: Any, length: int, *, backwards: bool = False) -> Any:
     """Apply `step(carry, item) -> carry, result` along a sequence: last carry, all results."""
     tf = prepare()
-    if _unrolled(length):
+    if unrolled(length):
         results: list[Any] = [None] * length
         order = range(length)
         for t in reversed(order) if backwards else order:
@@ -84,7 +89,3 @@ def scan(step: Any, carry: Any, items: Any, length: int, *, backwards: bool = Fa
         lambda k, *_: k < length, body, (1, carry, arrays), maximum_iterations=length - 1
     )
     return carry, tf.nest.pack_sequence_as(first, [a.stack() for a in arrays])
-
-
-def _unrolled(length: int) -> bool:
-    return length <= UNROLLED

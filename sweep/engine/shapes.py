@@ -12,7 +12,7 @@ from studies.run import Configuration, gates
 from studies.tasks import Target, Task
 from sweep.engine import hidden
 from sweep.engine.cells import keeps_zero
-from sweep.engine.optimizers import COEFFICIENTS
+from sweep.engine.optimizers import COEFFICIENTS, scales_first
 
 MOST_SLOTS = 16
 """Slots of a small model's population. More would fill the processor's caches no better, and leave
@@ -43,7 +43,8 @@ class Shape:
 
     `width` is the units of a layer, padding included; `target` is the task's, `masked` says whether
     its sequences differ in length, and `hidden_progress` whether that is recorded. `validation` are
-    the records that are measured after each epoch.
+    the records that are measured after each epoch. `scales_first` says which of the two update
+    rules of `optimizers` its optimizers have.
     """
 
     cell: str
@@ -62,6 +63,7 @@ class Shape:
     masked: bool = False
     hidden_progress: bool = False
     validation: int = 0
+    scales_first: bool = False
 
     @property
     def pads_with_ones(self) -> bool:
@@ -160,6 +162,7 @@ def shape_of(
         masked=task.lengths is not None,
         hidden_progress=hidden_progress,
         validation=0 if task.validation is None else task.validation.records,
+        scales_first=scales_first(configuration),
     )
     room = max(memory - one.bytes_of_data(), memory // 4)
     epochs = room // 4 // (most_slots * one.bytes_of_epoch())

@@ -71,10 +71,12 @@ def _layer_forward(
     def step(state: State, item: Any) -> Any:
         x, *goes_on = item
         after, saved = cell.forward(weights, x, state)
-        after = _where(goes_on, after, state)
+        if state[0] is not None:
+            after = _where(goes_on, after, state)
         return after, (after[0], (state, saved))
 
-    start = (_nothing(weights, inputs[0]),) * cell.states
+    # No sequence is empty, so the first step is one of each.
+    start = (None if sequences.unrolled(length) else _nothing(weights, inputs[0]),) * cell.states
     items = sequences.zipped(length, inputs, *live)
     _, steps = sequences.scan(step, start, items, length)
     return sequences.unzipped(steps, length)
@@ -94,36 +96,44 @@ def _layer_backward(
     """Gradients of a layer's weights, and of its inputs at every step if they are asked for."""
     tf = prepare()
     kernel, recurrent, bias = weights
+    inside = kernel.shape[2]
     kernel_t = tf.transpose(kernel, [0, 2, 1])
     recurrent_t = tf.transpose(recurrent, [0, 2, 1])
+    both_t = tf.transpose(tf.concat([kernel, recurrent], axis=2), [0, 2, 1])
 
     def step(carry: Any, item: Any) -> Any:
-        d_state, (d_kernel, d_recurrent, d_bias) = carry
+        d_state, (d_kernel, d_recurrent, from_inputs, from_states) = carry
         x, (state, saved), d_output, *goes_on = item
         d_state = (d_state[0] + d_output, *d_state[1:])
         d_live = _where(goes_on, d_state, tuple(tf.zeros_like(d) for d in d_state))
         from_x, from_h, d_before = cell.backward(weights, x, state, saved, d_live)
-        d_h = recurrent_t @ from_h
+        if not to_inputs:
+            d_x, d_h = from_x[:, :1, :1], recurrent_t @ from_h
+        elif from_x is from_h and state[0] is not None:
+            both = both_t @ from_x
+            d_x, d_h = both[:, :inside], both[:, inside:]
+        else:
+            d_x, d_h = kernel_t @ from_x, recurrent_t @ from_h
         if d_before[0] is not None:
             d_h = d_h + d_before[0]
         d_before = _where(goes_on, (d_h, *d_before[1:]), d_state)
-        if kernel.shape[2] == 1:
-            d_kernel = d_kernel + tf.reduce_sum(from_x * x, axis=2, keepdims=True)
-        else:
-            d_kernel = d_kernel + tf.matmul(from_x, x, transpose_b=True)
-        d_recurrent = d_recurrent + tf.matmul(from_h, state[0], transpose_b=True)
-        sums = [tf.reduce_sum(from_x, axis=2, keepdims=True)]
+        d_kernel = d_kernel + tf.matmul(from_x, x, transpose_b=True)
+        if state[0] is not None:
+            d_recurrent = d_recurrent + tf.matmul(from_h, state[0], transpose_b=True)
+        from_inputs = from_inputs + from_x
         if bias.shape[2] == 2:
-            sums.append(tf.reduce_sum(from_h, axis=2, keepdims=True))
-        d_bias = d_bias + tf.concat(sums, axis=2)
-        d_x = kernel_t @ from_x if to_inputs else from_x[:, :1, :1]
-        return (d_before, (d_kernel, d_recurrent, d_bias)), d_x
+            from_states = from_states + from_h
+        return (d_before, (d_kernel, d_recurrent, from_inputs, from_states)), d_x
 
     nothing = (_nothing(weights, inputs[0]),) * cell.states
-    start = (nothing, tuple(tf.zeros_like(w) for w in weights))
+    none = tf.zeros([*kernel.shape[:2], inputs[0].shape[2]])
+    start = (nothing, (tf.zeros_like(kernel), tf.zeros_like(recurrent), none, none))
     items = sequences.zipped(length, inputs, kept, d_outputs, *live)
-    (_, gradients), d_inputs = sequences.scan(step, start, items, length, backwards=True)
-    return list(gradients), d_inputs
+    (_, sums), d_inputs = sequences.scan(step, start, items, length, backwards=True)
+    d_kernel, d_recurrent, *by_record = sums
+    # One sum over the records for all steps: it is what takes long.
+    by_record = [tf.reduce_sum(part, axis=2, keepdims=True) for part in by_record]
+    return [d_kernel, d_recurrent, tf.concat(by_record[: bias.shape[2]], axis=2)], d_inputs
 
 
 def _where(live: list[Tensor], new: State, old: State) -> State:
