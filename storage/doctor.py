@@ -17,7 +17,7 @@ from storage.database import Database
 from storage.garbage import count_unused
 from storage.lease import hold
 from storage.runs import is_whole
-from storage.tables import batches, leases, runs, studies, tasks, trial_runs, trials
+from storage.tables import batches, leases, queue, runs, studies, tasks, trial_runs, trials
 from storage.trials import complete_mirror, find_study, study_lines
 from storage.values import StoredStudy
 from studies.errors import BadInput
@@ -232,7 +232,11 @@ def _counted(connection: Connection) -> dict[str, int]:
         "trials": trials,
         "runs": runs,
         "data sets": tasks,
-        "studies worked on": leases,
+        # Entries of the queue have leases too, whose names have a sign that no study's has.
+        "studies worked on": sa.select(leases).where(~leases.c.study_name.contains("/")).subquery(),
+        "studies in the queue": sa.select(queue)
+        .where(queue.c.state.in_(("waiting", "running")))
+        .subquery(),
     }
     counts = {
         what: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()

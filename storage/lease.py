@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,17 +92,18 @@ def hold(
     db: Database,
     study_name: str,
     *,
+    token: str | None = None,
     waiting: Callable[[LeaseHeld], None] | None = None,
     renewal: float = RENEWAL,
     stale: float = STALE,
 ) -> Generator[Lease]:
-    """Holds the lease of a study for the block.
+    """Holds the lease of a study for the block; with `token`, one that `claim` has taken.
 
     Where a living coordinator has it, `waiting` is called with who that is, again and again until
     the lease is free; it has to let some time pass. Without it LeaseHeld is raised. The study
     itself need not be there yet.
     """
-    token = uuid.uuid4().hex
+    token = token or new_token()
     while True:
         try:
             _take(db, study_name, token, stale)
@@ -136,7 +137,47 @@ def hold(
             )
 
 
+def new_token() -> str:
+    """What tells a lease from all others."""
+    return uuid.uuid4().hex
+
+
+def claim(db: Database, connection: Connection, name: str, token: str) -> bool:
+    """Takes a lease within a transaction of the caller's; false where a living holder has it.
+
+    `hold` with the same token keeps it from then on; without, it ends as a dead holder's does.
+    """
+    return _taking(db, name, token, STALE)(connection) is None
+
+
+def abandoned(db: Database, connection: Connection, names: Sequence[str]) -> set[str]:
+    """Those of the names whose lease nobody has, or a holder that is dead or silent too long."""
+    silence = (_now(db) - leases.c.heartbeat).label("silence")
+    query = sa.select(leases, silence).where(leases.c.study_name.in_(names))
+    held = {
+        row.study_name for row in connection.execute(query) if not _is_over(row, _host(), STALE)
+    }
+    return set(names) - held
+
+
+def _is_over(row: Any, host: str, stale: float) -> bool:
+    """Whether a lease can be taken over; `row` has its columns, and its `silence`."""
+    return row.silence > stale or (row.host == host and not _is_alive(row.pid))
+
+
 def _take(db: Database, study_name: str, token: str, stale: float) -> None:
+    take = _taking(db, study_name, token, stale)
+    # PostgreSQL lets a lease be given back, or change hands, between two of these statements.
+    for _ in range(3):
+        row = db.write(take)
+        if row is None:
+            return
+        if row is not _UNKNOWN:
+            raise LeaseHeld(study_name, row.holder, datetime.fromtimestamp(row.since, UTC))
+    raise LeaseHeld(study_name, "another process", datetime.now(UTC))
+
+
+def _taking(db: Database, study_name: str, token: str, stale: float) -> Callable[[Connection], Any]:
     host, pid = _host(), os.getpid()
     now = _now(db)
     mine: dict[str, Any] = {
@@ -161,7 +202,7 @@ def _take(db: Database, study_name: str, token: str, stale: float) -> None:
             return _UNKNOWN
         if row.token == token:
             return None
-        if row.silence > stale or (row.host == host and not _is_alive(row.pid)):
+        if _is_over(row, host, stale):
             takeover = leases.update().where(
                 leases.c.study_name == study_name,
                 leases.c.token == row.token,
@@ -171,14 +212,7 @@ def _take(db: Database, study_name: str, token: str, stale: float) -> None:
             return None if taken else _UNKNOWN
         return row
 
-    # PostgreSQL lets a lease be given back, or change hands, between two of these statements.
-    for _ in range(3):
-        row = db.write(take)
-        if row is None:
-            return
-        if row is not _UNKNOWN:
-            raise LeaseHeld(study_name, row.holder, datetime.fromtimestamp(row.since, UTC))
-    raise LeaseHeld(study_name, "another process", datetime.now(UTC))
+    return take
 
 
 _UNKNOWN = object()

@@ -12,6 +12,7 @@ from typing import TypeVar
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -26,9 +27,10 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
-HEAD = "0003"
+HEAD = "0004"
 """The schema that this version reads and writes; revisions are compared as text."""
 
 VERSION_TABLE = "sweep_version"
@@ -162,6 +164,47 @@ leases = Table(
     # Seconds since 1970 by the database's own clock, the one that all coordinators share.
     Column("since", Float(53), nullable=False),
     Column("heartbeat", Float(53), nullable=False),
+)
+
+uploads = Table(
+    "sweep_uploads",
+    metadata,
+    # SHA-256 of the content: equal data are kept once.
+    Column("digest", String(64), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+queue = Table(
+    "sweep_queue",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    # The data that the document's [task] names as a file, if it does.
+    Column("upload", ForeignKey("sweep_uploads.digest"), index=True),
+    Column("submitted", Moment, nullable=False),
+    Column("started", Moment),
+    Column("ended", Moment),
+    Column("worker", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("cancel", Boolean, nullable=False),
+    Column("message", Text),
+    Column("progress", JSON(none_as_null=True)),
+    Index("ix_sweep_queue_state_name", "state", "name"),
+    # Of each name one entry waits and one runs, at most.
+    *(
+        Index(
+            f"uq_sweep_queue_{state}",
+            "name",
+            unique=True,
+            sqlite_where=text(f"state = '{state}'"),
+            postgresql_where=text(f"state = '{state}'"),
+        )
+        for state in ("waiting", "running")
+    ),
+    sqlite_autoincrement=True,
 )
 
 # Counting the solved runs of every study reads this index alone, not the rows with their curves.

@@ -152,7 +152,17 @@ def fill_0002(connection: sa.Connection) -> None:
     fill_0001(connection, trained_for="u" * 36)
 
 
-FILLED: dict[str, Callable[[sa.Connection], None]] = {"0001": fill_0001, "0002": fill_0002}
+def fill_0003(connection: sa.Connection) -> None:
+    fill_0002(connection)
+    values = sa.table("sweep_tasks", sa.column("target"), sa.column("chance", sa.JSON()))
+    connection.execute(sa.update(values).values(target="values", chance=[0.5, 0.25]))
+
+
+FILLED: dict[str, Callable[[sa.Connection], None]] = {
+    "0001": fill_0001,
+    "0002": fill_0002,
+    "0003": fill_0003,
+}
 
 
 def test_every_earlier_version_is_among_those_that_are_upgraded_here() -> None:
