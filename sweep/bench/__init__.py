@@ -2,7 +2,7 @@
 
 - `rows` says what a row is and how rows are chosen by name; `ratios` makes ratios and their spread
   of what was measured; neither measures.
-- `steady`, `study`, `overhead`, `growth`, `start` and `profile` measure, a bench each.
+- `steady`, `study`, `overhead`, `growth`, `start`, `profile` and `scripts` measure, a bench each.
 - `work` is what is trained, `contenders` those who train it, `contest` how they take turns.
 - `machine` and `screen` say where it was measured, and what.
 
@@ -11,12 +11,20 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from sweep.bench import growth, overhead, start, steady, study
+from sweep.bench import growth, overhead, profile, scripts, start, steady, study
 from sweep.bench.rows import Options, Result, Row, chosen
 
 __all__ = ["BENCHES", "Options", "Result", "Row", "chosen", "measure"]
 
-BENCHES = (steady.BENCH, study.BENCH, overhead.BENCH, growth.BENCH, start.BENCH)
+BENCHES = (
+    steady.BENCH,
+    study.BENCH,
+    overhead.BENCH,
+    growth.BENCH,
+    start.BENCH,
+    profile.BENCH,
+    scripts.BENCH,
+)
 
 
 def measure(

@@ -23,6 +23,14 @@ class Ended:
     output: str
 
 
+def main_of(module: str) -> tuple[str, str]:
+    """The words that run a module's `main` in a Python of its own; its own words follow them.
+
+    With `-m` its package, which imports it as well, would run it twice.
+    """
+    return "-c", f"from {module} import main; main()"
+
+
 def timed(words: Sequence[str], directory: Path, **variables: str) -> Ended:
     """Runs `python WORDS` in a directory, with these environment variables besides this process's.
 

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
-from sweep.bench.commands import timed
+from sweep.bench.commands import main_of, timed
 from sweep.bench.ratios import Ratio, compared
 from sweep.bench.rows import Bench, Goal, Options, Result, Row
 
+SIMULATED, REPLAY = main_of("sweep.bench.simulated"), main_of("sweep.bench.replay")
 SAMPLERS = ("tpe", "random")
 TRIALS = (100, 1_000, 10_000)
 
@@ -47,12 +48,10 @@ def measure(rows: Sequence[Row], options: Options, say: Callable[[str], None]) -
             say(f"{row.name}: round {number + 1}")
             with tempfile.TemporaryDirectory(prefix="sweep-bench-") as folder:
                 directory = Path(folder)
-                words = ["sweep.bench.simulated", sampler, str(trials), str(sample), "runs.json"]
-                told = json.loads(timed(["-m", *words], directory).output)
+                words = [sampler, str(trials), str(sample), "runs.json"]
+                told = json.loads(timed([*SIMULATED, *words], directory).output)
                 spent.append(told["seconds"])
-                done = json.loads(
-                    timed(["-m", "sweep.bench.replay", "runs.json"], directory).output
-                )
+                done = json.loads(timed([*REPLAY, "runs.json"], directory).output)
                 training.append(done["training"] / done["runs"] * told["runs"])
         note = f"Training is extrapolated from {sample} runs." if sample < trials * 5 else None
         yield Result(row, shares(spent, training), note=note)

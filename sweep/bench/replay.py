@@ -1,6 +1,6 @@
 """The engine alone: trains the runs of a list, without a search and without a storage.
 
-    python -m sweep.bench.replay FILE
+    main(), called with FILE
 
 FILE is what `written` wrote. It prints one line of JSON: the runs, the seconds that all took from
 the import of TensorFlow on, and those of them in which the engine trained.
@@ -53,7 +53,3 @@ def main() -> None:
     ended = time.perf_counter()
     told = {"seconds": ended - started, "training": ended - imported}
     print(json.dumps({"runs": len(runs), "epochs": epochs, **told}))
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,25 @@ import numpy as np
 from studies.run import Activation, Cell, Configuration, FinishedRun, Initializer, Optimizer, Run
 from studies.study import BuiltinTask
 from studies.tasks import settings_model
+from sweep.bench.ratios import compared
+from sweep.bench.rows import Bench, Options, Result, Row
 
 BUDGET = 40
 """Epochs of each run."""
 
 TOGETHER = 5
 """Scripts that one process runs, so that Keras is not imported for each."""
+
+ROWS = (
+    Row(
+        name="scripts-50",
+        group="scripts",
+        says="random configurations whose own Keras script prints the engine’s epoch, of all",
+        unit="scripts",
+        meaning="share",
+        work=50,
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,28 @@ class ScriptRow:
     @property
     def agrees(self) -> bool:
         return self.expected == self.printed
+
+
+def measure(rows: Sequence[Row], options: Options, say: Callable[[str], None]) -> Iterator[Result]:
+    """Counts the scripts that agree, once: neither engine nor Keras is left to chance."""
+    for row in rows:
+        say(f"{row.name}: training {row.work} configurations here and by their scripts")
+        yield result(row, scripts_agree(row.work))
+
+
+def result(row: Row, runs: Sequence[ScriptRow]) -> Result:
+    """The share that agrees, and what was printed where one does not."""
+    agree = sum(run.agrees for run in runs)
+    parted = [
+        f"{run.finished.run.configuration.cell} of {run.finished.run.configuration.layers} layers, "
+        f"{run.finished.run.configuration.optimizer}: engine “{run.expected}”, "
+        f"script “{run.printed}”"
+        for run in runs
+        if not run.agrees
+    ]
+    note = "; ".join(parted) + "." if parted else None
+    # Of none at all no ratio could be made.
+    return Result(row, compared([max(agree, 1e-9)], [len(runs)]), note=note)
 
 
 def random_configuration(random: np.random.Generator) -> Configuration:
@@ -130,3 +165,6 @@ def _last_line(finished: FinishedRun) -> str:
     if finished.ended == "solved":
         return f"epochs to 100 %: {finished.epochs}"
     return f"not solved in {finished.epochs} epochs"
+
+
+BENCH = Bench("scripts", ROWS, measure)

@@ -1,6 +1,6 @@
 """A whole study whose runs are made up at once: what is left is the search and the storage.
 
-    python -m sweep.bench.simulated SAMPLER TRIALS RUNS FILE
+    main(), called with SAMPLER TRIALS RUNS FILE
 
 It runs the default study with that sampler and so many trials, in a storage in the working
 directory. It writes RUNS of its runs, taken evenly over the study, to FILE for `replay`, and prints
@@ -52,7 +52,3 @@ def main() -> None:
     written(study, [runs[k] for k in evenly(len(runs), int(count))], Path(file))
     told = {"trials": len(outcome.result.trials), "runs": len(runs), "seconds": outcome.seconds}
     print(json.dumps(told))
-
-
-if __name__ == "__main__":
-    main()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweep.bench.commands import Ended, timed
+from sweep.bench.commands import Ended, main_of, timed
 from sweep.bench.contest import turned
 from sweep.bench.ratios import Ratio, compared, evenly, extrapolated
 from sweep.bench.replay import written
@@ -98,7 +98,7 @@ def measure(rows: Sequence[Row], options: Options, say: Callable[[str], None]) -
             )
         sides.append(lambda n: taken.warm.append(_study(directory, f"warm-{n}", "cache")))
         if names & {"study-warm", "overhead-study"}:
-            words = ["-m", "sweep.bench.replay", str(runs_file)]
+            words = [*main_of("sweep.bench.replay"), str(runs_file)]
             cache = str(directory / "cache")
             sides.append(lambda n: taken.alone.append(timed(words, directory, SWEEP_CACHE=cache)))
         if "study-optuna-keras" in names:

@@ -9,7 +9,7 @@ import pytest
 
 from studies.study import read_study
 from sweep.bench import growth, optuna_keras, overhead, replay, simulated, start, study
-from sweep.bench.commands import Ended, timed
+from sweep.bench.commands import Ended, main_of, timed
 from sweep.bench.ratios import compared
 from sweep.bench.rows import Options, Row
 from sweep.bench.study import Taken, result
@@ -99,7 +99,7 @@ def test_the_optuna_user_s_script_stops_early_and_prints_its_trials(
 
 
 def test_a_simulated_study_has_its_runs_replayed_by_the_engine(tmp_path: Path):
-    done = timed(["-m", "sweep.bench.simulated", "random", "4", "6", "runs.json"], tmp_path)
+    done = timed([*main_of("sweep.bench.simulated"), "random", "4", "6", "runs.json"], tmp_path)
     told = json.loads(done.output)
     assert (told["trials"], told["runs"]) == (4, 20)
     _, runs = replay.read(tmp_path / "runs.json")
@@ -124,7 +124,7 @@ def test_the_engine_alone_says_how_long_it_trained(tmp_path: Path):
     params = {"layers": 1, "units": 5, "optimizer": "sgd", "learning_rate": 0.001}
     runs = [Run(default.configuration(params), seed, 5) for seed in range(3)]
     replay.written(default, runs, tmp_path / "runs.json")
-    told = json.loads(timed(["-m", "sweep.bench.replay", "runs.json"], tmp_path).output)
+    told = json.loads(timed([*main_of("sweep.bench.replay"), "runs.json"], tmp_path).output)
     assert (told["runs"], told["epochs"]) == (3, 15)
     assert 0 < told["training"] < told["seconds"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweep.bench import BENCHES, chosen
-from sweep.bench.contenders import CONTENDERS, Contender, jax_vmap, keras_fit, keras_loop
+from sweep.bench.contenders import CONTENDERS, Contender, keras_fit, keras_loop
 from sweep.bench.contenders import engine as engines
 from sweep.bench.contenders.process import fitting
 from sweep.bench.contest import contest, turned
@@ -21,8 +21,6 @@ SMALL = Work(layers=1, units=6, models=2, records=41, batch_size=16, learning_ra
 
 IN_ONE = replace(SMALL, batch_size=64, learning_rate=0.05, to_target=True)
 """All records in one batch: their order, which `fit` draws for itself, then makes no difference."""
-
-HERE = [kind for kind, contender in CONTENDERS.items() if contender.missing() is None]
 
 
 def test_a_task_without_an_end_has_every_sequence_in_both_classes():
@@ -50,27 +48,15 @@ def test_the_keras_loop_trains_as_keras_fit_does():
     np.testing.assert_allclose(curves[:, 1], expected.curve("accuracy"), atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", sorted({"jax"} & set(HERE)))
-def test_jax_trains_as_keras_fit_does(kind):
-    expected = [train_in_keras(run, SMALL.task()) for run in SMALL.runs(jax_vmap.CHUNK)]
-    population = jax_vmap.Populations(SMALL)
-    _, curves = population.advance(population.start(0), 0, 1)
-    for own, run in zip(curves, expected, strict=True):
-        np.testing.assert_allclose(own[:, 0], run.curve("loss"), rtol=1e-4)
-        np.testing.assert_allclose(own[:, 1], run.curve("accuracy"), atol=1e-6)
-
-
 def test_all_reach_the_target_in_the_same_epoch_from_the_same_seed():
     expected = [finished.epochs for finished in engines.to_target(IN_ONE)]
     assert all(1 < epochs < 300 for epochs in expected)
     assert [keras_fit.epochs_to_target(IN_ONE, seed) for seed in range(2)] == expected
     loop = keras_loop.Loop(IN_ONE)
     assert [loop.epochs_to_target(seed) for seed in range(2)] == expected
-    if "jax" in HERE:
-        assert jax_vmap.Populations(IN_ONE).epochs_to_target() == expected
 
 
-@pytest.mark.parametrize("kind", [kind for kind in HERE if kind != "peak"])
+@pytest.mark.parametrize("kind", ["sweep", "keras", "keras-loop"])
 def test_a_size_is_so_many_model_epochs_or_models(kind):
     prepared = CONTENDERS[kind].prepare(SMALL)
     assert prepared(2) == 2 * prepared(1) > 0
