@@ -13,6 +13,12 @@ MODELS = {"1x15": (1, 15), "3x15": (3, 15), "4x32": (4, 32)}
 COUNTS = (1, 64, 512)
 STEPS = (3, 50)
 
+WIDE = (32, 64, 128, 256)
+"""Units of one layer on long sequences: somewhere a single model fills the machine."""
+
+FEATURES, LONG, LARGE, RECORDS = 32, 100, 128, 256
+"""Features, steps, batch and records of these."""
+
 PEERS = {
     "keras": (
         "model-epochs per second, against the epochs alone of a long Keras `fit`",
@@ -49,6 +55,14 @@ def _rows() -> Iterator[Row]:
             work = Work(layers, units, models, steps, to_target=to_target)
             unit = "models/s" if to_target else "epochs/s"
             yield _row(name, says[to_target], unit, (peer, work), share=False)
+    says = (
+        f"model-epochs per second of wide models, {LONG} steps of {FEATURES} features in batches "
+        f"of {LARGE}, against the epochs alone of a long Keras `fit`"
+    )
+    for units, models in product(WIDE, (1, 8)):
+        work = Work(1, units, models, LONG, FEATURES, records=RECORDS, batch_size=LARGE)
+        name = f"wide-1x{units}-{models}"
+        yield _row(name, says, "epochs/s", ("keras", work), share=False)
     says = "floating point operations per second, of a large single-precision matrix product's"
     for steps, (model, (layers, units)) in product(STEPS, MODELS.items()):
         name = f"peak-{model}" + (f"-t{steps}" if steps > STEPS[0] else "")

@@ -21,6 +21,7 @@ class Work:
     units: int = 15
     models: int = 64
     timesteps: int = 3
+    features: int = 1
     records: int = 200
     batch_size: int = 32
     learning_rate: float = 0.001
@@ -41,10 +42,15 @@ class Work:
         """The class is the first value; or, to train for ever, every sequence is of both classes.
 
         The second half of the records then repeats the first, with the classes exchanged: no model
-        can tell them apart, so its accuracy cannot become 1.
+        can tell them apart, so its accuracy cannot become 1. All features but the first are noise.
         """
         settings = {"records": self.records, "timesteps": self.timesteps}
         task = make_task("first-value", settings)
+        if self.features > 1:
+            more = np.random.default_rng(0).random(
+                (self.records, self.timesteps, self.features - 1), np.float32
+            )
+            task = replace(task, x=np.concatenate([task.x, more], axis=2))
         if self.to_target:
             return task
         half = self.records // 2
@@ -59,7 +65,7 @@ class Work:
 
     def flops(self) -> int:
         """Floating point operations that training one model for one epoch needs."""
-        one = flops_per_record(self.configuration(), self.timesteps, features=1, outputs=2)
+        one = flops_per_record(self.configuration(), self.timesteps, self.features, outputs=2)
         return self.records * one
 
     def document(self) -> dict[str, float]:

@@ -30,6 +30,20 @@ def test_a_task_without_an_end_has_every_sequence_in_both_classes():
     assert all(finished.ended == "censored" for finished in train(SMALL.runs(30), task))
 
 
+def test_more_features_are_noise_beside_the_first():
+    one, three = (replace(SMALL, features=n, to_target=True).task() for n in (1, 3))
+    assert np.array_equal(three.x[:, :, :1], one.x)
+    assert np.array_equal(three.y, one.y)
+    assert len(np.unique(three.x[:, :, 1:])) == three.x[:, :, 1:].size
+    work = replace(SMALL, features=3)
+    run = work.runs(3)[1]
+    loop = keras_loop.Loop(work)
+    loop.start(seed=run.seed)
+    losses = [loop.epoch(run.seed, epoch)[0] for epoch in range(1, 4)]
+    (finished,) = train([run], work.task())
+    np.testing.assert_allclose(losses, finished.curve("loss"), rtol=1e-4)
+
+
 def test_flops_count_three_products_a_weight_and_record():
     one = Work(layers=1, units=1, timesteps=1, records=1)
     # Forwards 4 gates of an input and a state, and 2 outputs; twice as much backwards.

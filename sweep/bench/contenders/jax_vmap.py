@@ -109,7 +109,8 @@ class Populations:
 
     def _begin(self, seeds: list[int]) -> State:
         numpy = self._jax.numpy
-        drawn = initial_weights(self._work.configuration(), seeds, features=1, outputs=2)
+        work = self._work
+        drawn = initial_weights(work.configuration(), seeds, work.features, outputs=2)
         weights = [numpy.asarray(tensor) for tensor in drawn]
         nothing = [numpy.zeros_like(tensor) for tensor in weights]
         return weights, nothing, nothing, numpy.zeros(len(seeds))

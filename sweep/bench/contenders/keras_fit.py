@@ -63,7 +63,7 @@ def epochs_to_target(work: Work, seed: int) -> int:
 def _compiled(work: Work, seed: int) -> Any:
     from sweep.keras import build_model
 
-    return build_model(work.configuration(), (work.timesteps, 1), 2, seed)
+    return build_model(work.configuration(), (work.timesteps, work.features), 2, seed)
 
 
 def stock_keras() -> Any:

@@ -52,7 +52,7 @@ class Loop:
         self._work = work
         self._tf = tf
         task = work.task()
-        model = build_model(work.configuration(), (work.timesteps, 1), 2, 0)
+        model = build_model(work.configuration(), (work.timesteps, work.features), 2, 0)
         optimizer: Any = model.optimizer
         optimizer.build(model.trainable_variables)
         self._model, self._optimizer = model, optimizer
@@ -89,7 +89,8 @@ class Loop:
 
     def start(self, seed: int) -> None:
         """Makes it the model of another seed: its weights, and an optimizer without a past."""
-        drawn = initial_weights(self._work.configuration(), [seed], features=1, outputs=2)
+        work = self._work
+        drawn = initial_weights(work.configuration(), [seed], work.features, outputs=2)
         self._model.set_weights([tensor[0] for tensor in drawn])
         for variable in self._optimizer.variables:
             if variable is not self._optimizer.learning_rate:
