@@ -7,6 +7,8 @@ from studies.run import Configuration, FinishedRun, Run
 from studies.tasks import Task
 from sweep.engine import sequences, train
 from sweep.engine.compiled import compiled
+from sweep.engine.program import program
+from sweep.engine.shapes import shape_of
 
 
 def first_value(records: int = 60, timesteps: int = 3, features: int = 1) -> Task:
@@ -71,6 +73,16 @@ def test_a_loop_over_steps_computes_what_unrolled_steps_do(cell, monkeypatch):
     looped = trained([run], task)[run]
     compiled.cache_clear()
     np.testing.assert_allclose(looped.curve("loss"), unrolled.curve("loss"), rtol=2e-6)
+
+
+def test_a_longer_sequence_makes_no_larger_program():
+    def operations(timesteps: int) -> int:
+        run = a_run(cell="rnn", layers=1)
+        shape = shape_of(run.configuration, first_value(8, timesteps), chunk=5, memory=2**28)
+        graph = program(shape).get_concrete_function().graph.as_graph_def()
+        return len(graph.node) + sum(len(f.node_def) for f in graph.library.function)
+
+    assert operations(50) == operations(100) == operations(1000)
 
 
 def test_a_run_ends_with_the_epoch_that_solves_the_task(task):
