@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.main import get_command
 
@@ -42,3 +43,13 @@ def test_every_shipped_study_is_named(name: str) -> None:
 @pytest.mark.parametrize("path", re.findall(r"\]\((studies/[^)]+)\)", README))
 def test_every_picture_is_there(path: str) -> None:
     assert (Path(__file__).parents[1] / path).is_file()
+
+
+def test_the_csv_that_it_runs_is_the_question_s_data() -> None:
+    path = re.search(r"--csv (studies/\S+)", README)
+    assert path is not None
+    task = read_study("hello-lstm").load_task()
+    own = read_study("hello-lstm").changed({"task.csv": Path(__file__).parents[1] / path[1]})
+    read = own.load_task()
+    np.testing.assert_array_equal(read.x, task.x)
+    np.testing.assert_array_equal(read.y, task.y)
