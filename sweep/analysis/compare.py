@@ -214,7 +214,7 @@ def _unpaired(a: Sample, b: Sample, budget: float) -> Contrast:
         level=0,
         units=sum(counts),
         p_value=p_value,
-        p_least=max(1.0 / (1 + DRAWS), 1.0 / math.comb(sum(counts), counts[0])),
+        p_least=max(1.0 / (1 + DRAWS), 1 / math.comb(sum(counts), counts[0])),
         p_adjusted=p_value,
     )
 

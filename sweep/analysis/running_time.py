@@ -65,8 +65,9 @@ def ert_interval(
     mean = float(times.mean())
     variance = float(times.var(ddof=1)) if successes > 1 else 0.0
     error = np.sqrt((variance + rounding**2 / 12.0) / successes)
-    # On a logarithmic scale, where a mean time is never negative.
-    drawn = mean * np.exp(np.clip(students * error / mean, -50.0, 50.0)) + odds * cost
+    # On a logarithmic scale, where a mean time is never negative; one of nothing stays nothing.
+    spread = np.clip(students * error / mean, -50.0, 50.0) if mean else 0.0
+    drawn = mean * np.exp(spread) + odds * cost
     low, high = np.quantile(drawn, [tail, 1.0 - tail])
     return Estimate(ert(spent, solved), float(low), float(high))
 

@@ -8,13 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from rich.table import Table
 
-from sweep.analysis.estimate import Estimate
 from sweep.cli.plot import COLOURS, Plot
 from sweep.cli.screens import table
 from sweep.comparing import StudyComparison
-from sweep.comparing.sentences import p_text
-from sweep.report.drawing import percent
-from sweep.report.rows import number, words
+from sweep.comparing.cells import contrasts_cells, groups_cells, scaled
+from sweep.report.rows import words
 from sweep.report.sentences import listed
 
 HEIGHT = 12
@@ -34,42 +32,12 @@ def heading(found: StudyComparison) -> str:
 
 def groups_table(found: StudyComparison) -> Table:
     """What the runs of each group say."""
-    plateau = found.measure.name == "plateau"
-    scale, unit = _scale(found)
-    first = found.by if found.by in ("trial", "study") else words(found.by)
-    headings = [("", "left"), (first, "left"), ("runs", "right")]
-    headings += [("escaped (95 %)" if plateau else "solved (95 %)", "right")]
-    headings += [(f"{unit} (95 %)", "right")]
-    headings += [("mean (95 %)", "right")] if plateau else [("ERT (95 %)", "right")]
-    headings += [] if plateau else [("plateau", "right")]
-    lines: list[tuple[str, ...]] = []
-    for letter, group in zip(_letters(found), found.result.groups, strict=True):
-        line = [letter, group.label, str(group.runs), _share(group.success)]
-        line += [_estimate(group.median, scale)]
-        line += [_estimate(group.mean if plateau else group.ert, scale)]
-        line += [] if plateau else [number(group.plateau.value)]
-        lines.append(tuple(line))
-    return table(headings, lines)
+    return table(*groups_cells(found, LETTERS))
 
 
 def contrasts_table(found: StudyComparison) -> Table:
     """Every other group against the fastest."""
-    base = found.result.fastest.label
-    pairs = found.result.against(base)
-    paired = any(pair.paired for pair in pairs)
-    headings = [("against", "left"), (base, "left"), ("medians (95 %)", "right")]
-    headings += [("means (95 %)", "right")]
-    headings += [("slower/faster", "right")] if paired else []
-    headings += [("p (Holm)", "right")]
-    lines: list[tuple[str, ...]] = []
-    letters = dict(zip((g.label for g in found.result.groups), _letters(found), strict=True))
-    for pair in pairs:
-        line = [letters[pair.other], pair.other, _ratio(pair.ratio), _ratio(pair.mean_ratio)]
-        if paired:
-            line.append(f"{pair.slower}/{pair.faster}" if pair.paired else "–")
-        line.append(p_text(pair.p_adjusted).removeprefix("p = ").removeprefix("p "))
-        lines.append(tuple(line))
-    return table(headings, lines)
+    return table(*contrasts_cells(found, LETTERS))
 
 
 def survival_curves(found: StudyComparison, width: int, colours: bool) -> str:
@@ -78,7 +46,7 @@ def survival_curves(found: StudyComparison, width: int, colours: bool) -> str:
     A letter stands on each curve where it is furthest from the others. Where half of all that
     happens does so in the first tenth of the axis, it is logarithmic.
     """
-    scale, unit = _scale(found)
+    scale, unit = scaled(found)
     groups = found.result.groups
     lines = [(group.curve.times / scale, np.append(1.0, group.curve.survival)) for group in groups]
     still = (
@@ -100,7 +68,7 @@ def restart_curves(found: StudyComparison, width: int, colours: bool) -> str:
 
     The empirical distribution of running times as COCO draws it, in `width` columns.
     """
-    scale, unit = _scale(found)
+    scale, unit = scaled(found)
     groups = found.result.groups
     lines = [
         (group.restarts.costs / scale, np.append(0.0, group.restarts.share)) for group in groups
@@ -157,21 +125,6 @@ def _drawing(
     return "\n".join([heading, *plot.lines(marks, labels, colours)])
 
 
-def _scale(found: StudyComparison) -> tuple[float, str]:
-    """By what the numbers are divided, so that they can be read, and the unit that they then have.
-
-    The quickest group decides: its median has one to three digits before the point.
-    """
-    unit = found.measure.many
-    if found.measure.name != "flops":
-        return 1.0, unit
-    medians = [group.median.value for group in found.result.groups]
-    least = min((value for value in medians if value), default=found.result.budget)
-    power = min(15, max(0, 3 * int(math.log10(max(least, 1.0)) // 3)))
-    prefix = {0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}[power]
-    return 10.0**power, f"{prefix}{unit}"
-
-
 def _ticks(end: float) -> list[float]:
     """Round numbers from 0 up to `end`, four to eight of them."""
     size = 10.0 ** math.floor(math.log10(end))
@@ -193,41 +146,3 @@ def _apart(lines: Sequence[Step], row: int, at: np.ndarray) -> tuple[int, float]
     apart[row] = 1.0
     best = int(np.argmax(apart.min(axis=0)))
     return best, float(shares[row, best])
-
-
-def _letters(found: StudyComparison) -> list[str]:
-    return [LETTERS[place : place + 1] for place in range(len(found.result.groups))]
-
-
-def _share(found: Estimate) -> str:
-    share = percent(round(found.value or 0.0, 2))
-    if found.low is None or found.high is None:
-        return share
-    return f"{share} ({100 * found.low:.0f}–{100 * found.high:.0f})"
-
-
-def _estimate(found: Estimate, scale: float = 1.0) -> str:
-    value, low, high = (
-        None if part is None else part / scale for part in (found.value, found.low, found.high)
-    )
-    if value is None:
-        return "–" if low is None else f"≥ {number(low)}"
-    ends = _ends(low, high)
-    return f"{number(value)} ({ends})" if ends else number(value)
-
-
-def _ratio(found: Estimate) -> str:
-    if found.value is None:
-        return "–" if found.low is None else f"≥ ×{number(found.low)}"
-    ends = _ends(found.low, found.high)
-    return f"×{number(found.value)} ({ends})" if ends else f"×{number(found.value)}"
-
-
-def _ends(low: float | None, high: float | None) -> str:
-    if low is None:
-        return "" if high is None else f"–{_end(high)}"
-    return f"{_end(low)}+" if high is None else f"{_end(low)}–{_end(high)}"
-
-
-def _end(value: float) -> str:
-    return number(value, 3 if value >= 100 else 2)

@@ -29,6 +29,7 @@ from sweep.report import (
     solved,
     table,
     time_spent,
+    versus,
     why,
 )
 from sweep.report.drawing import DASHES, PALETTE, QUIET, colours, hover, swapped
@@ -40,16 +41,22 @@ from sweep.results import StudyResult
 if TYPE_CHECKING:
     from sweep.explain import Explanation
 
-SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
+SectionMaker = Callable[[Story], Section | None]
+
+SECTIONS: tuple[SectionMaker, ...] = (
     curves.section,
     front.section,
     time_spent.section,
     settings.section,
     solved.section,
+    versus.section,
     matters.section,
     laws.section,
 )
 """The sections between the answer and the table, in the order in which a reader asks."""
+
+LIVE_SECTIONS = tuple(make for make in SECTIONS if make is not versus.section)
+"""Those of a study that is running: nothing is tested again and again while runs come in."""
 
 
 def write_report(
@@ -112,7 +119,10 @@ def render_live(result: StudyResult, *, stamp: str, whole: bool) -> str:
     As a `whole` it has its scripts, and asks its server for what is new; else it is what an open
     page takes in.
     """
-    values = context(tell(result), datetime.now(UTC)) | {"live": True, "stamp": stamp}
+    values = context(tell(result), datetime.now(UTC), LIVE_SECTIONS) | {
+        "live": True,
+        "stamp": stamp,
+    }
     if whole:
         values["script"] += _inline("live.js")
     else:
@@ -120,10 +130,12 @@ def render_live(result: StudyResult, *, stamp: str, whole: bool) -> str:
     return _template().render(values)
 
 
-def context(story: Story, made: datetime) -> dict[str, Any]:
+def context(
+    story: Story, made: datetime, makers: Sequence[SectionMaker] = SECTIONS
+) -> dict[str, Any]:
     """Everything that the template shows, as plain values."""
     result = story.result
-    sections = [section for make in SECTIONS if (section := make(story)) is not None]
+    sections = [section for make in makers if (section := make(story)) is not None]
     shown = next((section.more for section in sections if section.id == "curves"), None)
     listing = table.listing(story) if story.rows else None
     explained = why.sections(story)
