@@ -15,9 +15,9 @@ from rich.table import Table
 from sweep.analysis.segments import held_levels, later_plateaus_of
 from sweep.cli.screens import table
 from sweep.report.drawing import interval
-from sweep.report.measure import ranked_by
-from sweep.report.rows import Row, number, ranked
-from sweep.report.sentences import plural
+from sweep.report.measure import MEASURES, ranked_by
+from sweep.report.rows import Row, number, ranked, words
+from sweep.report.sentences import listed, plural
 from sweep.results import StudyResult, TrialResult
 
 BEST = 10
@@ -28,8 +28,22 @@ MOST_CURVES = 12
 """Replicates drawn in one plot; more cannot be told apart."""
 
 
-def ranking_table(rows: Sequence[Row]) -> Table:
-    """The configurations in `rows`: place, trial, settings, and what their replicates say."""
+def ranking_table(rows: Sequence[Row], goals: Sequence[str] = ()) -> Table:
+    """The configurations in `rows`: place, trial, settings, and what their replicates say.
+
+    Of several `goals`, what is minimised besides the first has a column too, and the Pareto front a
+    mark.
+    """
+    others = [(place, name) for place, name in enumerate(goals) if place]
+    front = [("front", "right")] if others else []
+    last = [(words(name), "right") for _, name in others] or [("params", "right")]
+
+    def ending(row: Row) -> list[str]:
+        values = row.objectives
+        if others and len(values) == len(goals):
+            return [MEASURES[name].text(values[place]) for place, name in others]
+        return ["–" for _ in others] or [str(row.parameters)]
+
     return table(
         [
             ("place", "right"),
@@ -38,7 +52,8 @@ def ranking_table(rows: Sequence[Row]) -> Table:
             ("solved", "right"),
             ("epochs (95 %)", "right"),
             ("plateau", "right"),
-            ("params", "right"),
+            *last,
+            *front,
         ],
         (
             (
@@ -48,25 +63,41 @@ def ranking_table(rows: Sequence[Row]) -> Table:
                 f"{row.solved}/{row.replicates}",
                 _epochs(row),
                 number(row.plateau),
-                str(row.parameters),
+                *ending(row),
+                *(["●" if row.front else ""] if front else []),
             )
             for row in rows
         ),
     )
 
 
-def print_ranking(out: Console, rows: Sequence[Row]) -> None:
-    """The best ten configurations in a table, and what the study file gave to be tried first."""
-    shown = [row for row in rows if row.place <= BEST or row.enqueued]
+def print_ranking(out: Console, rows: Sequence[Row], goals: Sequence[str] = ()) -> None:
+    """The best configurations in a table, and what the study file gave to be tried first: ten, or
+    of several `goals` the Pareto front, up to twenty."""
+    front = sum(row.front for row in rows) if len(goals) > 1 else 0
+    best = max(BEST, min(front, 2 * BEST))
+    shown = [row for row in rows if row.place <= best or row.enqueued]
     if not shown:
         return
     out.print()
-    out.print(ranking_table(shown))
+    out.print(ranking_table(shown, goals))
     out.print()
     if len(shown) < len(rows):
         out.print(f"{len(rows) - len(shown)} more configurations are not shown.")
     if any(row.enqueued for row in shown):
         out.print("* given in the study file, to be tried first")
+    if len(goals) > 1:
+        names = listed([words(name) for name in goals])
+        out.print(f"● on the Pareto front of {names}: none is better in one and as good in all")
+
+
+def print_answer(out: Console, result: StudyResult, rows: Sequence[Row]) -> None:
+    """The study's answer, a paragraph each of what it consists of."""
+    for place, text in enumerate(answer_sentences(result, rows)):
+        if place:
+            out.print()
+        # Unlike rich, textwrap keeps a number and its unit together and leaves no blanks at ends.
+        out.print(textwrap.fill(text, out.width), soft_wrap=True)
 
 
 def trial_sentence(result: StudyResult, trial: TrialResult) -> str:

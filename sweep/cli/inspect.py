@@ -61,14 +61,18 @@ def status(
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
-    """Say how far a study is, or each of them."""
+    """Say how far a study is, or each of them, and where it is in the queue."""
     from storage.database import open_database
+    from storage.queue import entries
     from storage.trials import find_study, study_lines
 
     states: list[dict[str, Any]] = []
     with open_database(storage, create=False) as database:
-        if name is not None:
+        queued = entries(database, name=name)
+        if name is not None and not queued:
             existing(database, name)
+        if name is None:
+            queued = [entry for entry in queued if entry.state in ("waiting", "running")]
         for line in study_lines(database):
             stored = find_study(database, line.name) if name in (None, line.name) else None
             if stored is None:
@@ -187,15 +191,15 @@ def trial_of(result: "StudyResult", number: int) -> "TrialResult":
 
 
 def _show_study(result: "StudyResult", storage: str) -> None:
-    from sweep.cli.findings import answer_sentences, print_ranking
+    from sweep.cli.findings import print_answer, print_ranking
     from sweep.cli.screens import console
     from sweep.report.rows import ranked
 
     rows = ranked(result)
     out = console()
-    out.print(" ".join(answer_sentences(result, rows)))
+    print_answer(out, result, rows)
     if rows:
-        print_ranking(out, rows)
+        print_ranking(out, rows, result.study.search.objectives)
         best = command("show", result.name, storage, str(rows[0].number))
         out.print(f"One of them, with its curves: {best}", soft_wrap=True)
 

@@ -234,7 +234,7 @@ def _document(outcome: "SearchOutcome", page: Path | None) -> dict[str, Any]:
 
 
 def _print_ending(outcome: "SearchOutcome", storage: str, page: Path | None) -> None:
-    from sweep.cli.findings import answer_sentences, print_ranking
+    from sweep.cli.findings import print_answer, print_ranking
     from sweep.cli.screens import console
     from sweep.report.rows import number, ranked
     from sweep.report.sentences import plural
@@ -242,8 +242,8 @@ def _print_ending(outcome: "SearchOutcome", storage: str, page: Path | None) -> 
     result = outcome.result
     rows = ranked(result)
     out = console()
-    out.print(" ".join(answer_sentences(result, rows)))
-    print_ranking(out, rows)
+    print_answer(out, result, rows)
+    print_ranking(out, rows, result.study.search.objectives)
     runs = sum(len(trial.runs) for trial in result.trials)
     seconds = number(outcome.seconds)
     trained = f"{outcome.runs_trained} of them trained now" if outcome.runs_trained else "none new"

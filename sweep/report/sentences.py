@@ -72,7 +72,7 @@ def answer(rows: Sequence[Row], budget: int, target: str, objectives: Sequence[s
     lead = _winner(rows, budget, target) if measure.in_epochs else _cheapest(rows, measure, target)
     paragraphs = [lead, " ".join(text for text in more if text)]
     if len(objectives) > 1:
-        paragraphs.insert(1, _front(rows, objectives))
+        paragraphs.append(_front(rows, objectives))
     by = ranked_by(objectives)
     paragraphs += [own_place(row, len(rows), target, by) for row in rows[1:] if row.enqueued][:3]
     return [text for text in paragraphs if text]

@@ -8,8 +8,16 @@ import pytest
 from storage.trials import TaskFacts
 from studies.run import Ending, FinishedRun, Run
 from studies.study import Study
-from sweep.cli.findings import curves, replicates_table, trial_sentence
+from sweep.cli.findings import (
+    answer_sentences,
+    curves,
+    print_answer,
+    print_ranking,
+    replicates_table,
+    trial_sentence,
+)
 from sweep.cli.screens import console
+from sweep.report.rows import quantity, ranked
 from sweep.results import StudyResult, TriedConfiguration, build_results
 
 TASK = TaskFacts("0" * 32, "task", 64, 3, 1, ("0", "1"), (32, 32))
@@ -105,3 +113,67 @@ def test_a_level_held_after_the_escape_is_told_with_its_replicates() -> None:
         "A later plateau at 75 %: held by 3 of 3 replicates, from epoch 11 for a median of "
         "30 epochs." in text
     )
+
+
+def two_goals() -> StudyResult:
+    """Three configurations, the last worse than the first in epochs and FLOPs."""
+    document = {
+        "search": {"objective": ["epochs", "flops"], "trials": 3},
+        "task": {"name": "first-value"},
+        "space": {"units": [2, 4, 8]},
+        "training": {"epochs": 50, "replicates": 2},
+    }
+    study = Study.from_document(document, "two")
+    tried: list[TriedConfiguration] = []
+    for number, (units, epochs) in enumerate([(2, 20), (8, 10), (4, 40)]):
+        configuration = study.configuration({"units": units})
+        values = np.full((epochs, 2), [0.1, 1.0], np.float32)
+        runs = [FinishedRun(Run(configuration, seed, 50), "solved", values) for seed in range(2)]
+        tried.append(TriedConfiguration(number, {"units": units}, runs, False))
+    now = datetime.now(UTC)
+    return build_results(
+        name="two",
+        study=study,
+        task=TASK,
+        tried=tried,
+        created=now,
+        updated=now,
+        storage="sqlite:///sweep.db",
+    )
+
+
+def test_of_two_objectives_the_pareto_front_is_marked_and_both_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = two_goals()
+    rows = ranked(found)
+    print_ranking(console(), rows, found.study.search.objectives)
+    said = capsys.readouterr().out
+    lines = {line.split()[1]: line for line in said.splitlines() if "units" in line}
+    assert "FLOPs" in said
+    assert {number for number, line in lines.items() if line.endswith("●")} == {"0", "1"}
+    assert set(lines) == {"0", "1", "2"}
+    for row in rows:
+        assert quantity(row.objectives[1]) in lines[str(row.number)]
+    assert "● on the Pareto front of epochs and FLOPs" in said
+    assert max(map(len, said.splitlines())) <= 80
+
+
+def test_of_one_objective_there_is_no_front(capsys: pytest.CaptureFixture[str]) -> None:
+    found = result("solved", [0.5, 0.1])
+    print_ranking(console(), ranked(found), found.study.search.objectives)
+    said = capsys.readouterr().out
+    assert "params" in said
+    assert "front" not in said
+
+
+def test_the_answer_is_in_paragraphs_that_fit_the_width(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = two_goals()
+    rows = ranked(found)
+    print_answer(console(), found, rows)
+    said = capsys.readouterr().out
+    paragraphs = [" ".join(part.split("\n")).strip() for part in said.split("\n\n")]
+    assert paragraphs == answer_sentences(found, rows)
+    assert all(len(line) <= 80 and line == line.rstrip() for line in said.splitlines())
