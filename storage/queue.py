@@ -82,9 +82,9 @@ def submit(
 ) -> Entry:
     """Puts a study in the queue, and the data that its document names as a file.
 
-    Where an entry of this name is waiting already, `replaces` is asked with its document whether
-    this one may take its place: it then keeps its age, and the higher priority. Raises BadInput if
-    not, or for a priority out of range.
+    Where an entry of this name with the same data is waiting already, `replaces` is asked with its
+    document whether this one may take its place: it then keeps its age, and the higher priority.
+    Raises BadInput if not, or for a priority out of range.
     """
     low, high = PRIORITIES
     if not low <= priority <= high:
@@ -117,7 +117,7 @@ def submit(
         if old is None:
             raise StorageFailure(f"{name!r} was taken from the queue just now; submit it again")
         same = old.document == new and old.upload == digest
-        if not same and not replaces(old.document):
+        if not same and (old.upload != digest or not replaces(old.document)):
             raise BadInput(
                 f"another study named {name!r} is waiting in the queue; give this one another "
                 f"name: --name NAME, or take the other back: cancel {name}"

@@ -52,8 +52,8 @@ class Source(Protocol):
 class Progress:
     """Where a study is. `runs_done` counts the replicates of all its trials, found or trained;
     `solved` those of them that solved the task; `best` is the most efficient trial by the first
-    objective. `runs_per_second` and `seconds_left` are of the call at hand; the latter is None at
-    first.
+    objective. What follows is of the call at hand: `seconds_left` is None at first, and
+    `ask_seconds` and `tell_seconds` are what the sampler took so far.
     """
 
     stage: str
@@ -67,6 +67,9 @@ class Progress:
     runs_per_second: float
     seconds: float
     seconds_left: float | None
+    runs_trained: int = 0
+    ask_seconds: float = 0.0
+    tell_seconds: float = 0.0
 
 
 @dataclass
@@ -159,14 +162,20 @@ class Session:
         if self.asking is None:
             if not self.source.ready():
                 return False
-            self.asking = self.executor.submit(self.source.ask)
+            self.asking = self.executor.submit(self._ask)
         if not wait and not self.asking.done():
             return False
         asked, self.asking = self.asking.result(), None
         self._add(asked)
         if self.source.ready():
-            self.asking = self.executor.submit(self.source.ask)
+            self.asking = self.executor.submit(self._ask)
         return True
+
+    def _ask(self) -> list[Asked]:
+        began = time.monotonic()
+        asked = self.source.ask()
+        self.watch.ask_seconds += time.monotonic() - began
+        return asked
 
     def _add(self, generation: Sequence[Asked]) -> None:
         """Opens the trials of a generation and queues those of their runs that are nowhere yet."""
@@ -234,7 +243,9 @@ class Session:
         result = trial_results(self.study, self.task, [tried])[0]
         del self.open[result.number]
         self.done[result.number] = result
+        began = time.monotonic()
         self.source.tell(result.number, result.values)
+        self.watch.tell_seconds += time.monotonic() - began
         self.watch.add(result)
 
     def _save(self) -> None:
@@ -321,6 +332,7 @@ class Watch:
         self.trials_total = total_trials(study)
         self.engine_since: float | None = None
         self.trained = self.found = 0
+        self.ask_seconds = self.tell_seconds = 0.0
         self.reset()
 
     def reset(self) -> None:
@@ -372,6 +384,9 @@ class Watch:
                 runs_per_second=rate,
                 seconds=moment - self.started,
                 seconds_left=(total - self.runs) / rate if self.trained >= ENOUGH_RUNS else None,
+                runs_trained=self.trained,
+                ask_seconds=self.ask_seconds,
+                tell_seconds=self.tell_seconds,
             )
         )
 

@@ -25,6 +25,7 @@ from sweep.cli import (
     keras,
     models,
     run,
+    service,
 )
 
 REPORT_FAULTS = (
@@ -122,3 +123,6 @@ app.command()(administer.delete)
 app.command("import")(exchange.import_studies)
 app.command()(exchange.doctor)
 app.command()(bench.bench)
+app.command()(service.submit)
+app.command()(service.worker)
+app.command()(service.cancel)

@@ -65,6 +65,7 @@ def status(
     from storage.database import open_database
     from storage.queue import entries
     from storage.trials import find_study, study_lines
+    from sweep.cli.service import entry_document, entry_line
 
     states: list[dict[str, Any]] = []
     with open_database(storage, create=False) as database:
@@ -89,13 +90,14 @@ def status(
             )
         url = database.url
     if as_json:
-        print_json({"storage": url, "studies": states})
+        queue = [entry_document(entry) for entry in queued]
+        print_json({"storage": url, "studies": states, "queue": queue})
         return
     from sweep.cli.screens import console
     from sweep.report.sentences import plural
 
     out = console()
-    if not states:
+    if not states and not queued:
         out.print(f"No study in {url} yet; `python -m sweep run` makes one.")
     for state in states:
         done = "complete" if state["complete"] else "not complete"
@@ -104,6 +106,8 @@ def status(
             f"{plural(state['runs'], 'run')} of up to {plural(state['budget'], 'epoch')}, "
             f"{state['solved_runs']} of them solved; last run {_moment(state['updated'])}"
         )
+    for entry in queued:
+        out.print(f"Queue: {entry_line(entry)}")
 
 
 def show(

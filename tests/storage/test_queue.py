@@ -67,6 +67,8 @@ def test_submitted_again_an_entry_takes_its_own_place_with_the_higher_priority(
     assert (larger.id, larger.priority, larger.document) == (first.id, 3, LARGER)
     with pytest.raises(BadInput, match="another study named 'a' is waiting"):
         submit(database, "a", DOCUMENT, replaces=lambda old: False)
+    with pytest.raises(BadInput, match="another study named 'a' is waiting"):
+        submit(database, "a", LARGER, data=b"other data", replaces=lambda old: True)
     assert only(database, "a").document == LARGER
 
 
@@ -216,9 +218,10 @@ def test_equal_data_are_kept_once_and_only_while_they_are_needed(database: Datab
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=2000))
 def test_data_come_back_as_they_were_whatever_they_are(database: Database, content: bytes) -> None:
-    entry = submit(database, "any", DOCUMENT, data=content, replaces=lambda old: True)
+    entry = submit(database, "any", DOCUMENT, data=content)
     assert entry.upload is not None
     assert queue.uploaded(database, entry.upload) == content
+    queue.cancel(database, "any")
 
 
 CLAIMS = """

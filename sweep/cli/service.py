@@ -1,0 +1,166 @@
+"""The commands of the service: `submit`, `worker`, `cancel`."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from sweep.cli.options import DEFAULT_STORAGE, Json, Name, Storage, command, setting
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from storage.queue import Entry
+
+LogFormat = Annotated[
+    Literal["text", "json"],
+    typer.Option("--log-format", help="Lines for people, or a JSON document a line."),
+]
+
+
+def submit(
+    study: Annotated[
+        str | None,
+        typer.Argument(metavar="STUDY", help="A shipped study, or the path of a study file."),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Configurations to try.")] = None,
+    replicates: Annotated[int | None, typer.Option(help="Trainings of each, by seed.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="The budget of a training.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of the search.")] = None,
+    name: Annotated[str | None, typer.Option(help="The study's name in the storage.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be repeated."),
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A CSV to learn, one row a record.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The CSV's column to predict.")
+    ] = None,
+    timesteps: Annotated[
+        int | None, typer.Option(help="Steps into which the CSV's other columns are divided.")
+    ] = None,
+    priority: Annotated[int, typer.Option(help="Higher ones come first; of equals the older.")] = 0,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
+) -> None:
+    """Put a study in the queue of the storage, for a worker to run.
+
+    The file that it learns from goes with it. Submitted again with more trials, replicates or
+    epochs, a study is extended.
+    """
+    from storage.database import open_database
+    from studies.study import asked_study
+    from sweep.cli.inspect import print_json
+    from sweep.service.submission import content_of, put, refuse_code
+
+    options: dict[str, Any] = {
+        "search.trials": trials,
+        "training.replicates": replicates,
+        "training.epochs": epochs,
+        "search.seed": seed,
+        "task.csv": csv,
+        "task.label": label,
+        "task.timesteps": timesteps,
+        "name": name,
+    }
+    changes = dict(setting(text) for text in settings or [])
+    changes |= {key: value for key, value in options.items() if value is not None}
+    asked = asked_study(study, changes)
+    refuse_code(asked)
+    data = content_of(asked)
+    with open_database(storage) as database:
+        entry = put(database, asked, priority=priority, data=data)
+    if as_json:
+        print_json(entry_document(entry))
+        return
+    typer.echo(f"{entry_line(entry)}.")
+    typer.echo(f"A worker runs it: {command('worker', '', storage)}")
+    typer.echo(f"How far it is:    {command('status', entry.name, storage)}")
+
+
+def worker(
+    once: Annotated[
+        bool, typer.Option("--once", help="End when nothing is left in the queue.")
+    ] = False,
+    log_format: LogFormat = "text",
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Take studies from the queue and run them, until Ctrl-C.
+
+    Several workers, on as many machines, share a queue. Where one is stopped or dies, another goes
+    on from what it had finished. With --once the exit status is 1 if a study failed.
+    """
+    from sweep.service import logs
+    from sweep.service.worker import Worker
+
+    logs.begin(log_format)
+    working = Worker(storage)
+    heard: list[int] = []
+
+    def asked(number: int, frame: "FrameType | None") -> None:
+        if heard:
+            # Who insists is not kept waiting.
+            os._exit(128 + number)
+        heard.append(number)
+        logs.log("stopping; what is finished is saved first")
+        working.stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, asked)
+    working.work(once=once)
+    if heard:
+        # A thread may be compiling still, which nothing can stop.
+        sys.stderr.flush()
+        os._exit(130 if heard[0] == signal.SIGINT else 0)
+    if working.failed and once:
+        raise typer.Exit(1)
+
+
+def cancel(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:
+    """Take a study out of the queue; one that is running stops, and keeps what is finished."""
+    from storage.database import open_database
+    from storage.queue import cancel as cancel_entries
+
+    with open_database(storage, create=False) as database:
+        for entry in cancel_entries(database, name):
+            stops = entry.state == "running"
+            done = "is told to stop; what it has finished is kept" if stops else "is cancelled"
+            typer.echo(f"{name} {done}.")
+
+
+def entry_document(entry: "Entry") -> dict[str, Any]:
+    """An entry of the queue under the keys that programs read; they stay as they are."""
+
+    def moment(value: Any) -> str | None:
+        return None if value is None else value.isoformat()
+
+    return {
+        "id": entry.id,
+        "study": entry.name,
+        "state": entry.state,
+        "position": entry.position or None,
+        "priority": entry.priority,
+        "submitted": moment(entry.submitted),
+        "started": moment(entry.started),
+        "ended": moment(entry.ended),
+        "worker": entry.worker,
+        "cancelling": entry.cancelling and entry.state == "running",
+        "message": entry.message,
+        "progress": entry.progress or None,
+    }
+
+
+def entry_line(entry: "Entry") -> str:
+    """What becomes of a study in the queue, in a sentence without its end."""
+    if entry.state == "waiting":
+        return f"{entry.name} waits in the queue at place {entry.position}"
+    if entry.state == "running":
+        how = "stops, as asked" if entry.cancelling else entry.progress.get("text", "begins")
+        return f"{entry.name} is run by {entry.worker}: {how}"
+    said = f": {entry.message}" if entry.message else ""
+    return f"{entry.name} {'is done' if entry.state == 'done' else entry.state}{said}"
