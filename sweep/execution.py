@@ -1,22 +1,16 @@
 """Where runs of own models are trained: processes beside this one, each with one run at a time.
 
-A process is an executor of its own with a single worker, so that what a person's code does to it
-(raise, hang, run out of memory, end it) is done to one run: that run has failed, and a new process
-takes the next. Processes are spawned: they share nothing with this one, and their standard output
-goes into a file that nobody sees unless they die.
+What a person's code does to its process (raise, hang, run out of memory, end it) is done to one
+run: that run has failed, and a new process takes the next.
 """
 
 import faulthandler
-import os
-import signal
 import tempfile
 import time
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import active_children, get_context
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from studies.errors import BadInput
@@ -24,15 +18,13 @@ from studies.own import digest, short_name
 from studies.run import FinishedRun, Run
 from studies.study import Study
 from studies.tasks import Task
+from sweep.workers.processes import LOG_LINES, SpawnedProcess
 
 RUNS_OF_A_PROCESS = 50
 """Runs after which a process is replaced, so that memory that a person's code leaks comes back."""
 
 GRACE = 10.0
 """Seconds beyond its limit after which a process is ended from here, if it did not end itself."""
-
-LOG_LINES = 8
-"""Lines of what a process printed that are shown when it dies."""
 
 
 def check_own_model(study: Study, *, allow_code: bool) -> None:
@@ -118,22 +110,18 @@ class _Process:
     def __init__(self, log: Path, task: Task, model: str, limit: float | None) -> None:
         self.log, self.task, self.model, self.limit = log, task, model, limit
         self.training: _Training | None = None
-        self._executor: ProcessPoolExecutor | None = None
-        self._processes: set[BaseProcess] = set()
+        self._process: SpawnedProcess | None = None
         self._runs = 0
 
     def begin(self, run: Run) -> None:
         if self._runs >= RUNS_OF_A_PROCESS:
             self.end()
-        if self._executor is None:
-            self._executor = ProcessPoolExecutor(
-                1, get_context("spawn"), _prepare, (str(self.log), self.task, self.model)
-            )
-            self._processes, self._runs = set(), 0
+        if self._process is None:
+            self._process = SpawnedProcess(self.log, _prepare, self.task, self.model)
+            self._runs = 0
         self._runs += 1
-        deadline, others = float("inf"), set(active_children())
-        future = self._executor.submit(_train, run, self.limit)
-        self._processes |= set(active_children()) - others
+        deadline = float("inf")
+        future = self._process.submit(_train, run, self.limit)
         if self.limit is not None:
             # A new process takes its time to start, which is no run's.
             deadline = time.monotonic() + self.limit + GRACE + (60.0 if self._runs == 1 else 0.0)
@@ -147,7 +135,7 @@ class _Process:
         if not training.future.done():
             if time.monotonic() < training.deadline:
                 return None
-            self._kill()
+            self.end()
         self.training = None
         try:
             # Runs are pickled on their way; the caller has the one that it gave.
@@ -161,14 +149,9 @@ class _Process:
 
     def end(self) -> None:
         """Ends the process, whatever it does."""
-        if self._executor is not None:
-            self._kill()
-            self._executor.shutdown(cancel_futures=True)
-        self._executor = self.training = None
-
-    def _kill(self) -> None:
-        for process in self._processes:
-            process.kill()
+        if self._process is not None:
+            self._process.shutdown()
+        self._process = self.training = None
 
     def _last_words(self) -> str:
         """Why a process died, as far as can be known here."""
@@ -205,13 +188,9 @@ _here: tuple[Task, str] | None = None
 """In a process: the data and the function of its runs."""
 
 
-def _prepare(log: str, task: Task, model: str) -> None:
-    """Begins a process: it prints into a file, leaves Ctrl-C to its parent, and has Keras."""
+def _prepare(task: Task, model: str) -> None:
+    """Begins a process: it has the data, and Keras."""
     global _here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
     _here = (task, model)
     from sweep.keras.model import keras_on_tensorflow
 

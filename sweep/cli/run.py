@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sweep.report.live import Live
     from sweep.results import StudyResult
     from sweep.search import Progress, SearchOutcome
+    from sweep.session import Train
 
 
 def run(
@@ -90,6 +92,20 @@ def run(
         bool,
         typer.Option("--allow-code", help="Run the Python function that a study file names."),
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Train in N processes beside this one; default: in this one."
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Train with the workers of a Dask cluster: its scheduler's address, such as "
+            "tcp://HOST:8786.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run a study: which configuration learns in the fewest epochs?
@@ -122,9 +138,15 @@ def run(
         from sweep.execution import check_own_model
 
         check_own_model(asked, allow_code=allow_code)
+    if workers is not None or cluster is not None:
+        from sweep.workers import check_workers
+
+        check_workers(asked, workers=workers, cluster=cluster)
     page = None if no_report else writable(report or file_for(asked.name, ".html"), "--report")
     live = _watched(asked, storage, port) if watch else nullcontext()
-    outcome = _search(asked, _data(asked, allow_code), storage, wait, allow_code, live)
+    task = _data(asked, allow_code)
+    trained = _trained(asked, workers, cluster)
+    outcome = _search(asked, task, storage, wait, allow_code, live, trained)
     _end(outcome, storage, page, as_json)
 
 
@@ -144,6 +166,7 @@ def _search(
     wait: bool,
     allow_code: bool,
     live: AbstractContextManager["Live | None"],
+    trained: AbstractContextManager["Train | None"],
 ) -> "SearchOutcome":
     from storage.database import StorageFailure
     from storage.lease import LeaseHeld
@@ -151,7 +174,7 @@ def _search(
     from sweep.search import run_study
 
     try:
-        with live as page, shown_progress() as show, interruptible():
+        with trained as train, live as page, shown_progress() as show, interruptible():
 
             def show_all(progress: "Progress") -> None:
                 show(progress)
@@ -159,7 +182,13 @@ def _search(
                     page.show(described(progress), progress.runs_done, progress.runs_total)
 
             return run_study(
-                study, storage, task=task, on_progress=show_all, wait=wait, allow_code=allow_code
+                study,
+                storage,
+                task=task,
+                on_progress=show_all,
+                train=train,
+                wait=wait,
+                allow_code=allow_code,
             )
     except LeaseHeld as held:
         raise StorageFailure(
@@ -168,6 +197,17 @@ def _search(
         ) from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt(GO_ON) from None
+
+
+def _trained(
+    study: "Study", workers: int | None, cluster: str | None
+) -> AbstractContextManager["Train | None"]:
+    """Within this, what trains the study: processes, a cluster, or None for this process."""
+    if workers is None and cluster is None:
+        return nullcontext()
+    from sweep.workers import trained_by
+
+    return trained_by(study, workers=workers, cluster=cluster, say=partial(typer.echo, err=True))
 
 
 @contextmanager

@@ -39,6 +39,8 @@ def run(
     storage: str | None = None,
     progress: Shown = True,
     wait: bool = False,
+    workers: int | None = None,
+    cluster: str | None = None,
 ) -> Result:
     """Runs a study to its end, or goes on with it where it stopped, and returns what it found.
 
@@ -58,14 +60,19 @@ def run(
     - `progress`: whether to show it, under the cell of a notebook and on standard error elsewhere,
       and of a CSV what was taken for what; or a function to be called with each `Progress`.
     - `wait`: where another process works on the study, watch it until it ends, and go on.
+    - `workers`: train in so many processes beside this one, which a script may only ask for under
+      `if __name__ == "__main__":`; left out, it is trained in this one.
+    - `cluster`: train with the workers of a Dask cluster, whose scheduler has this address.
 
     A study that is there is continued; more trials, replicates or epochs extend it. Raises BadInput
     for settings that make no study, or a study of this name that asks for something else;
-    StorageFailure where the storage cannot be written, or another process works on the study. On
+    StorageFailure where the storage cannot be written, or another process works on the study;
+    ConnectionError where there is no such cluster; ChildProcessError where workers die of a run. On
     KeyboardInterrupt what is finished is kept, and the same call goes on.
     """
     from studies.study import asked_study
     from sweep.search import run_study
+    from sweep.workers import trained_by
 
     options = {
         "name": name,
@@ -84,8 +91,10 @@ def run(
     asked = asked_study(study, {**(settings or {}), **changes})
     task = asked.load_task(say=_say if progress is True else None)
     url = _storage(storage)
-    with shown(progress) as show:
-        outcome = run_study(asked, url, task=task, on_progress=show, wait=wait)
+    said = _say if progress is True else _keep_quiet
+    trained = trained_by(asked, workers=workers, cluster=cluster, say=said)
+    with trained as train, shown(progress) as show:
+        outcome = run_study(asked, url, task=task, on_progress=show, train=train, wait=wait)
     return Result(outcome.result, url)
 
 
@@ -133,3 +142,7 @@ def _storage(given: str | None) -> str:
 
 def _say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
+
+
+def _keep_quiet(sentence: str) -> None:
+    """Where no progress is to be shown."""
