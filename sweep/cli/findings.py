@@ -14,7 +14,7 @@ from rich.table import Table
 
 from sweep.analysis.segments import held_levels, later_plateaus_of
 from sweep.cli.screens import table
-from sweep.report.drawing import interval
+from sweep.report.drawing import interval, percent
 from sweep.report.measure import MEASURES, ranked_by
 from sweep.report.rows import Row, number, ranked, words
 from sweep.report.sentences import listed, plural
@@ -88,7 +88,7 @@ def print_ranking(out: Console, rows: Sequence[Row], goals: Sequence[str] = ()) 
         out.print("* given in the study file, to be tried first")
     if len(goals) > 1:
         names = listed([words(name) for name in goals])
-        out.print(f"● on the Pareto front of {names}: none is better in one and as good in all")
+        out.print(f"● on the Pareto front of {names}")
 
 
 def print_answer(out: Console, result: StudyResult, rows: Sequence[Row]) -> None:
@@ -127,7 +127,7 @@ def _levels(result: StudyResult, trial: TrialResult) -> str:
         if level.length_median is not None:
             length = f"for a median of {plural(level.length_median, 'epoch')}"
         lines.append(
-            f"\nA later plateau at {percent_text(level.level)}: held by {level.runs} of "
+            f"\nA later plateau at {percent(level.level)}: held by {level.runs} of "
             f"{plural(len(trial.runs), 'replicate')}, from epoch {number(level.start_median)} "
             f"{length}."
         )
@@ -223,14 +223,10 @@ def _ticks(top: float) -> list[float]:
     return [step * place for place in range(int(top / step + 1e-9) + 1)]
 
 
-def percent_text(share: float) -> str:
-    return f"{share * 100:.4g} %"
-
-
 def answer_sentences(result: StudyResult, rows: Sequence[Row]) -> list[str]:
     """The study's answer, as its report gives it."""
     from sweep.report.sentences import answer
 
     training, objectives = result.study.training, result.study.search.objectives
-    target = training.bound or percent_text(training.target)
+    target = training.bound or percent(training.target)
     return answer(rows, training.epochs, target, objectives)

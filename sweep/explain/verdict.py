@@ -101,10 +101,12 @@ def bracketed(text: str) -> str:
 
 
 def ratio_text(ratio: Estimate) -> str:
-    """A ratio as the texts have it: "0.36", or ">6.00" where only its lower bound is known."""
+    """A ratio as the texts have it: "0.36", or ">6.00" or "<0.36" where only a bound is known."""
     if ratio.value is not None:
         return ratio_number(ratio.value)
-    return f">{ratio_number(ratio.low)}" if ratio.low is not None else "unknown"
+    if ratio.low is not None:
+        return f">{ratio_number(ratio.low)}"
+    return f"<{ratio_number(ratio.high)}" if ratio.high is not None else "unknown"
 
 
 def _wait(baseline: Arm) -> str:
@@ -181,11 +183,10 @@ def _bounds(ratio: Estimate) -> str:
 
 
 def by_size(effect: Effect) -> float:
-    """What orders effects: the ratio, or where it is not known how much it is at least."""
+    """What orders effects: the ratio, or where it is not known what it is at least or at most."""
     ratio = effect.ratio
-    if ratio.value is not None:
-        return ratio.value
-    return ratio.low if ratio.low is not None else 0.0
+    known = [end for end in (ratio.value, ratio.low, ratio.high) if end is not None]
+    return known[0] if known else 0.0
 
 
 def _most(effects: Sequence[Effect], *, largest: bool = False) -> list[Effect]:

@@ -62,6 +62,8 @@ def _longest(found: Sequence["StudyLaw"]) -> list["StudyLaw"]:
 
 def law_figure(one: "StudyLaw", law: "Law") -> Figure:
     """The medians of a line over its setting, with the power law through them."""
+    from sweep.comparing.laws import signed
+
     xs = np.array([level.x for level in law.levels])
     medians = np.array([level.median for level in law.levels])
     fitted = np.array([level.law for level in law.levels])
@@ -76,7 +78,7 @@ def law_figure(one: "StudyLaw", law: "Law") -> Figure:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": f"power {law.exponent.value:.2f}",
+                "name": f"power {signed(law.exponent.value)}",
                 "x": packed(xs),
                 "y": packed(fitted),
                 "line": {"width": 1.6, "color": QUIET[0]},
@@ -99,12 +101,27 @@ def law_figure(one: "StudyLaw", law: "Law") -> Figure:
             "hovermode": "closest",
             "xaxis": {
                 "type": "log",
-                "tickvals": xs.tolist(),
-                "ticktext": [number(x) for x in xs.tolist()],
+                "tickvals": (ticks := _apart(xs)),
+                "ticktext": [number(x) for x in ticks],
+                "tickangle": 0,
                 "title": {"text": f"{plain(words(one.key))} (log scale)"},
             },
-            "yaxis": log_ticks(low, high) | {"title": {"text": "escape epoch (log scale)"}},
+            "yaxis": log_ticks(low / 1.5, high * 1.5)
+            | {
+                "title": {"text": "escape epoch (log scale)"},
+                "range": [float(np.log10(low / 1.5)), float(np.log10(high * 1.5))],
+            },
             "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
             "showlegend": True,
         },
     }
+
+
+def _apart(xs: np.ndarray) -> list[float]:
+    """The values that are far enough apart on a logarithmic axis to be written below it."""
+    least = float(np.log(xs.max() / xs.min())) / 8.0
+    kept: list[float] = []
+    for x in sorted(xs.tolist()):
+        if not kept or np.log(x / kept[-1]) >= least:
+            kept.append(x)
+    return kept

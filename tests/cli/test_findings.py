@@ -110,8 +110,8 @@ def test_a_level_held_after_the_escape_is_told_with_its_replicates() -> None:
     )
     text = trial_sentence(again, again.trials[0])
     assert (
-        "A later plateau at 75 %: held by 3 of 3 replicates, from epoch 11 for a median of "
-        "30 epochs." in text
+        "A later plateau at 75\N{NARROW NO-BREAK SPACE}%: held by 3 of 3 replicates, from epoch 11 "
+        "for a median of 30 epochs." in text
     )
 
 

@@ -181,6 +181,8 @@ def test_a_baseline_that_never_escapes_is_known_from_one_side_only(url):
     fast = next(e for e in found.effects if e.intervention.name == "learning rate × 8")
     assert (fast.finding, fast.ratio.value) == ("shortens", None)
     assert fast.ratio.high == pytest.approx(0.1, abs=0.03)
+    assert f"(<{fast.ratio.high:.2f}" in " ".join(found.verdict)
+    assert "unknown" not in " ".join(found.verdict)
     json.dumps(explanation_json(found), allow_nan=False)
 
 

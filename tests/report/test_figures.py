@@ -349,10 +349,23 @@ def test_the_law_of_each_line_is_drawn_through_its_medians(one_at_a_time):
         rate = min(medians, key=lambda rate: abs(rate - x))
         assert y == pytest.approx(medians[rate], rel=0.25)
     slope = np.polyfit(np.log(unpacked(line["x"])), np.log(unpacked(line["y"])), 1)[0]
-    assert slope == pytest.approx(float(line["name"].split()[1]), abs=0.02)
+    assert slope == pytest.approx(float(line["name"].split()[1].replace("−", "-")), abs=0.02)
     assert "goes with the power" in variants["learning rate"].finding
     for variant in variants.values():
         valid(variant.figure)
+
+
+def test_values_too_near_to_be_read_are_not_all_written_below_the_axis(make_result, make_study):
+    study = make_study(
+        "near",
+        search={"sampler": "random"},
+        space={"learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}},
+        training={"epochs": 200, "replicates": 8, "units": 15},
+    )
+    rates = [0.0008, 0.004, 0.0041, 0.008]
+    found = make_result([{"learning_rate": rate} for rate in rates], study=study)
+    variant = laws.section(tell(found)).plots[0].variants[0]
+    assert variant.figure["layout"]["xaxis"]["tickvals"] == [0.0008, 0.004, 0.008]
 
 
 def test_a_study_in_which_all_settings_vary_has_no_law(result):
