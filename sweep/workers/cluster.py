@@ -21,6 +21,8 @@ from sweep.workers.places import Place
 SCHEMES = ("tcp", "tls", "ws", "wss")
 """How a scheduler can be reached."""
 
+ENCRYPTED = ("tls://", "wss://")
+
 CONNECTING = 10.0
 """Seconds in which a scheduler has to answer, also after it was away."""
 
@@ -66,11 +68,20 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         from distributed import Client
+        from distributed.security import Security
 
         # What it has to say of a cluster that is gone is said here.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         try:
+            certified = Security().get_connection_args("client").get("ssl_context")
+            if self._address.startswith(ENCRYPTED) and not certified:
+                raise BadInput(
+                    f"cluster: {self._address} speaks TLS, and Dask's configuration names no "
+                    "certificates: distributed.comm.tls.ca-file, .client.cert and .client.key"
+                )
             self._client = Client(self._address, timeout=CONNECTING, set_as_default=False)
+        except BadInput:
+            raise
         except (OSError, ValueError, TypeError, ImportError) as error:
             raise ConnectionError(
                 f"no Dask scheduler can be reached at {self._address}: {_reason(error)}"

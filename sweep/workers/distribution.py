@@ -322,6 +322,8 @@ class _Distribution:
                 self._waiting[self._orders[number].shape].appendleft(number)
         except BaseException as error:
             if not self._places.is_loss(error):
+                if isinstance(error, Exception) and not post.begun:
+                    raise WorkersFailed(_cannot_begin(post.place, error)) from error
                 raise
             self._lose(post)
         else:
@@ -403,3 +405,11 @@ class _Distribution:
 
 def _short(post: _Post, why: str) -> str:
     return f"{post.place.name} {why.partition(';')[0]}"
+
+
+def _cannot_begin(place: Place, error: Exception) -> str:
+    said = (str(error) or "no reason given").splitlines()[0]
+    return (
+        f"{place.name} cannot begin: {type(error).__name__}: {said}\n"
+        "Workers, and the scheduler of a cluster, need the same sweep as is here, and what it needs"
+    )

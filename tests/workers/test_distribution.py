@@ -248,6 +248,18 @@ def test_it_is_said_when_no_process_can_begin(
         list(train_at(places, runs, task, engine=engines.Unbeginnable()))
 
 
+def test_a_worker_that_lacks_what_is_needed_says_what(task: Task, runs: list[Run]) -> None:
+    def harm(function: Callable[..., Any], *_: Any) -> None:
+        if function is resident.begin:
+            raise ModuleNotFoundError("No module named 'sweep'\nand more")
+
+    with pytest.raises(WorkersFailed) as failure:
+        list(train_at(Threads(1, harm), runs, task, engine=quick))
+    first, second = str(failure.value).splitlines()
+    assert first == "a thread cannot begin: ModuleNotFoundError: No module named 'sweep'"
+    assert "need the same sweep as is here" in second
+
+
 def test_a_worker_with_another_version_is_refused(
     task: Task, runs: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
