@@ -39,7 +39,7 @@ ROWS = tuple(
 
 def measure(rows: Sequence[Row], options: Options, say: Callable[[str], None]) -> Iterator[Result]:
     """Measures the chosen rows one after another; 10,000 trials, which take long, once."""
-    sample = 100 if options.quick else 400
+    sample = 400 if options.quick else 1_000
     for row in rows:
         sampler, trials = row.work
         spent: list[float] = []
@@ -51,7 +51,7 @@ def measure(rows: Sequence[Row], options: Options, say: Callable[[str], None]) -
                 words = [sampler, str(trials), str(sample), "runs.json"]
                 told = json.loads(timed([*SIMULATED, *words], directory).output)
                 spent.append(told["seconds"])
-                done = json.loads(timed([*REPLAY, "runs.json"], directory).output)
+                done = json.loads(timed([*REPLAY, "runs.json", "ready"], directory).output)
                 training.append(done["training"] / done["runs"] * told["runs"])
         note = f"Training is extrapolated from {sample} runs." if sample < trials * 5 else None
         yield Result(row, shares(spent, training), note=note)

@@ -5,6 +5,7 @@ trained the same run before. Chaotic runs part after some epochs, since floats r
 many do is what is measured.
 """
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -57,6 +58,9 @@ class ScriptRow:
 def measure(rows: Sequence[Row], options: Options, say: Callable[[str], None]) -> Iterator[Result]:
     """Counts the scripts that agree, once: neither engine nor Keras is left to chance."""
     for row in rows:
+        if importlib.util.find_spec("matplotlib") is None:
+            yield Result(row, None, skipped="matplotlib, with which scripts draw, is not installed")
+            continue
         say(f"{row.name}: training {row.work} configurations here and by their scripts")
         yield result(row, scripts_agree(row.work))
 

@@ -129,6 +129,21 @@ def test_the_engine_alone_says_how_long_it_trained(tmp_path: Path):
     assert 0 < told["training"] < told["seconds"]
 
 
+def test_programs_are_made_ready_by_a_run_of_every_shape():
+    default = read_study("hello-lstm")
+    from studies.run import Run
+
+    params = {"units": 5, "optimizer": "sgd", "learning_rate": 0.001}
+    runs = [
+        Run(default.configuration({**params, "layers": layers}), seed, 50)
+        for layers in (1, 2)
+        for seed in range(3)
+    ]
+    each = replay.one_of_each(runs, default.load_task())
+    assert sorted(run.configuration.layers for run in each) == [1, 2]
+    assert {run.epochs for run in each} == {1}
+
+
 def test_made_up_runs_end_as_runs_do():
     default = read_study("hello-lstm")
     from studies.run import Run

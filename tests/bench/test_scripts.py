@@ -4,9 +4,11 @@ That scripts agree is tested with the scripts, for a few; the bench does it for 
 """
 
 import numpy as np
+import pytest
 
 from studies.run import Configuration, FinishedRun, Run
 from sweep.bench import scripts
+from sweep.bench.rows import Options
 
 
 def made_up(printed: str) -> scripts.ScriptRow:
@@ -25,3 +27,10 @@ def test_scripts_that_part_from_the_engine_are_counted_and_named():
     )
     assert scripts.result(scripts.ROWS[0], rows[:3]).note is None
     assert scripts.result(scripts.ROWS[0], rows[3:]).ratio is not None
+
+
+def test_without_what_scripts_draw_with_the_row_says_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (result,) = scripts.measure(scripts.ROWS, Options(rounds=1, quick=True), print)
+    assert result.ratio is None
+    assert result.skipped == "matplotlib, with which scripts draw, is not installed"
