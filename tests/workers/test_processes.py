@@ -28,7 +28,8 @@ from sweep.workers.processes import SpawnedProcess
 HERE = Path(__file__).parent
 
 COORDINATOR = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[1])
 from functools import partial
 from multiprocessing import active_children
