@@ -45,6 +45,7 @@ def test_a_sound_storage_has_no_problems_and_is_counted(
         "runs": 9,
         "data sets": 1,
         "studies worked on": 0,
+        "studies in the queue": 0,
         "bytes of curves": 9 * 12 * 2 * 4,
         "unused runs": 1,
         "trials not copied": 1,
