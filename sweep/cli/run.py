@@ -186,7 +186,7 @@ def _search(
                 storage,
                 task=task,
                 on_progress=show_all,
-                train=train,
+                **({} if train is None else {"train": train}),
                 wait=wait,
                 allow_code=allow_code,
             )

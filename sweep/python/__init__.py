@@ -94,7 +94,8 @@ def run(
     said = _say if progress is True else _keep_quiet
     trained = trained_by(asked, workers=workers, cluster=cluster, say=said)
     with trained as train, shown(progress) as show:
-        outcome = run_study(asked, url, task=task, on_progress=show, train=train, wait=wait)
+        elsewhere = {} if train is None else {"train": train}
+        outcome = run_study(asked, url, task=task, on_progress=show, wait=wait, **elsewhere)
     return Result(outcome.result, url)
 
 

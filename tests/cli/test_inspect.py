@@ -110,5 +110,9 @@ def test_the_storage_may_be_named_in_the_environment(stored: Path, sweep: Any) -
 def test_the_document_and_the_table_name_the_same_order(stored: Path, sweep: Any) -> None:
     document = json.loads(sweep("show", "small", "--json").stdout)
     rows = [line.split() for line in sweep("show", "small").stdout.splitlines()]
-    listed = [int(row[1].rstrip("*")) for row in rows if len(row) > 5 and row[0].isdigit()]
+    listed = [
+        int(row[1].rstrip("*"))
+        for row in rows
+        if len(row) > 5 and row[0].isdigit() and row[1].rstrip("*").isdigit()
+    ]
     assert listed == [configuration["trial"] for configuration in document["configurations"]]

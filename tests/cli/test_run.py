@@ -21,7 +21,7 @@ def test_run_ends_with_the_answer_the_table_and_where_all_is(
     assert result.exit_code == 0
     text = result.stdout
     assert "learned the task in the fewest" in text
-    assert "at place" in text
+    assert "at place" in " ".join(text.split())
     assert "6 trials, 18 runs (" in text
     assert "Storage: sqlite:///sweep.db" in text
     assert "small.html" in text
