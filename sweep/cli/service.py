@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -102,13 +103,17 @@ def worker(
     working = Worker(storage)
     heard: list[int] = []
 
+    def stop() -> None:
+        logs.log("stopping; what is finished is saved first")
+        working.stop.set()
+
     def asked(number: int, frame: "FrameType | None") -> None:
         if heard:
             # Who insists is not kept waiting.
             os._exit(128 + number)
         heard.append(number)
-        logs.log("stopping; what is finished is saved first")
-        working.stop.set()
+        # Elsewhere: here the main thread may be writing a line, or hold what this would wait for.
+        threading.Thread(target=stop).start()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, asked)
