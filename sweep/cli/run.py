@@ -181,12 +181,12 @@ def _search(
                 if page is not None:
                     page.show(described(progress), progress.runs_done, progress.runs_total)
 
-            return run_study(
+            search = run_study if train is None else partial(run_study, train=train)
+            return search(
                 study,
                 storage,
                 task=task,
                 on_progress=show_all,
-                **({} if train is None else {"train": train}),
                 wait=wait,
                 allow_code=allow_code,
             )

@@ -10,6 +10,7 @@ What is wrong with an argument is `BadInput`, a storage that cannot be used now 
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from studies.errors import BadInput
@@ -94,8 +95,8 @@ def run(
     said = _say if progress is True else _keep_quiet
     trained = trained_by(asked, workers=workers, cluster=cluster, say=said)
     with trained as train, shown(progress) as show:
-        elsewhere = {} if train is None else {"train": train}
-        outcome = run_study(asked, url, task=task, on_progress=show, wait=wait, **elsewhere)
+        search = run_study if train is None else partial(run_study, train=train)
+        outcome = search(asked, url, task=task, on_progress=show, wait=wait)
     return Result(outcome.result, url)
 
 
