@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection
 
 from storage import lease
 from storage.database import Database, StorageFailure
-from storage.tables import leases, queue, studies, uploads
+from storage.tables import leases, queue, uploads
 from storage.values import plain
 from studies.errors import BadInput
 
@@ -312,12 +312,6 @@ def uploaded(db: Database, digest: str) -> bytes:
     if content is None or hashlib.sha256(content).hexdigest() != digest:
         raise StorageFailure(f"the data {digest[:12]} of a submitted study are not in {db.url}")
     return bytes(content)
-
-
-def stored_document(db: Database, name: str) -> dict[str, Any] | None:
-    """The document of the stored study of this name; None where there is none."""
-    query = sa.select(studies.c.document).where(studies.c.name == name)
-    return db.read(lambda connection: connection.execute(query).scalar_one_or_none())
 
 
 def _waiting() -> sa.Select[Any]:

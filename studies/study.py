@@ -47,6 +47,7 @@ __all__ = [
     "Search",
     "Study",
     "Training",
+    "asked_settings",
     "asked_study",
     "differences",
     "extends",
@@ -272,6 +273,31 @@ def read_study(source: str | os.PathLike[str]) -> Study:
     if os.fspath(source).lower().endswith((".csv", ".tsv")):
         raise BadInput(f"{source}: this is a data file; a study file names it as csv, in [task]")
     return _read(Path(source), str(source), Path(source).stem)
+
+
+def asked_settings(
+    *,
+    name: str | None,
+    trials: int | None,
+    replicates: int | None,
+    epochs: int | None,
+    seed: int | None,
+    csv: str | os.PathLike[str] | None,
+    label: str | None,
+    timesteps: int | None,
+) -> dict[str, Any]:
+    """What `run` has options of its own for, as settings under dotted keys; None is left out."""
+    settings = {
+        "name": name,
+        "search.trials": trials,
+        "training.replicates": replicates,
+        "training.epochs": epochs,
+        "search.seed": seed,
+        "task.csv": csv,
+        "task.label": label,
+        "task.timesteps": timesteps,
+    }
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 def asked_study(source: str | os.PathLike[str] | None, settings: Mapping[str, Any]) -> Study:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,9 @@ def made_up(runs: Iterable[Run | None], task: Task) -> Iterator[FinishedRun]:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with a study file; runs are made up instead of trained."""
-    import sweep.search
+    import sweep.workers
 
-    monkeypatch.setattr(sweep.search, "run_study", partial(sweep.search.run_study, train=made_up))
+    monkeypatch.setattr(sweep.workers, "trained_by", lambda *_, **__: nullcontext(made_up))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SWEEP_STORAGE", raising=False)
     (tmp_path / "small.toml").write_text(STUDY)
@@ -356,13 +357,13 @@ def test_a_study_or_a_storage_that_is_not_there_is_refused(here: Path) -> None:
 def test_a_study_without_trials_has_empty_frames(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sweep.search
+    import sweep.workers
 
     def none(runs: Iterable[Run | None], task: Task) -> Iterator[FinishedRun]:
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(sweep.search, "run_study", partial(sweep.search.run_study, train=none))
+    monkeypatch.setattr(sweep.workers, "trained_by", lambda *_, **__: nullcontext(none))
     with pytest.raises(KeyboardInterrupt):
         sweep.run("small.toml", progress=False)
     result = sweep.open("small")

@@ -31,6 +31,31 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A study's name, as `list` shows it.")]
 
+Trials = Annotated[int | None, typer.Option(help="Configurations to try.")]
+
+Replicates = Annotated[int | None, typer.Option(help="Trainings of each, by seed.")]
+
+Epochs = Annotated[int | None, typer.Option(help="The budget of a training.")]
+
+Seed = Annotated[int | None, typer.Option(help="The seed of the search.")]
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting of the study file, such as training.batch_size=16; may be repeated.",
+    ),
+]
+
+Csv = Annotated[Path | None, typer.Option(metavar="FILE", help="A CSV to learn, one row a record.")]
+
+Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="The CSV's column to predict.")]
+
+Timesteps = Annotated[
+    int | None, typer.Option(help="Steps into which the CSV's other columns are divided.")
+]
+
 
 def setting(text: str) -> tuple[str, str]:
     """The key and the value of a `--set KEY=VALUE`; BadInput where it is none."""

@@ -11,8 +11,16 @@ import typer
 from studies.errors import BadInput
 from sweep.cli.options import (
     DEFAULT_STORAGE,
+    Csv,
+    Epochs,
     Json,
+    Label,
+    Replicates,
+    Seed,
+    Settings,
     Storage,
+    Timesteps,
+    Trials,
     command,
     file_for,
     setting,
@@ -39,10 +47,10 @@ def run(
             help="A shipped study, or the path of a study file; default: hello-lstm.",
         ),
     ] = None,
-    trials: Annotated[int | None, typer.Option(help="Configurations to try.")] = None,
-    replicates: Annotated[int | None, typer.Option(help="Trainings of each, by seed.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="The budget of a training.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of the search.")] = None,
+    trials: Trials = None,
+    replicates: Replicates = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -50,24 +58,10 @@ def run(
             "STUDY is given."
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="A setting of the study file, such as training.batch_size=16; may be repeated.",
-        ),
-    ] = None,
-    csv: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A CSV to learn, one row a record."),
-    ] = None,
-    label: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The CSV's column to predict.")
-    ] = None,
-    timesteps: Annotated[
-        int | None, typer.Option(help="Steps into which the CSV's other columns are divided.")
-    ] = None,
+    settings: Settings = None,
+    csv: Csv = None,
+    label: Label = None,
+    timesteps: Timesteps = None,
     storage: Storage = DEFAULT_STORAGE,
     report: Annotated[
         Path | None,
@@ -115,37 +109,35 @@ def run(
     go on to other trials than it would have had if it had begun so. A CSV takes the place of the
     study's task; without a STUDY it lends its name too.
     """
-    from studies.study import asked_study
+    from studies.study import asked_settings, asked_study
+    from sweep.workers import check_workers, trained_by
 
     if report is not None and no_report:
         raise BadInput("--report and --no-report: give one of them")
     if port is not None and not watch:
         raise BadInput("--port: it is where --watch listens, which is not given")
-    options: dict[str, Any] = {
-        "search.trials": trials,
-        "training.replicates": replicates,
-        "training.epochs": epochs,
-        "search.seed": seed,
-        "task.csv": csv,
-        "task.label": label,
-        "task.timesteps": timesteps,
-        "name": name,
-    }
-    changes = dict(setting(text) for text in settings or [])
-    changes |= {key: value for key, value in options.items() if value is not None}
-    asked = asked_study(study, changes)
+    options = asked_settings(
+        name=name,
+        trials=trials,
+        replicates=replicates,
+        epochs=epochs,
+        seed=seed,
+        csv=csv,
+        label=label,
+        timesteps=timesteps,
+    )
+    changes: dict[str, Any] = dict(setting(text) for text in settings or [])
+    asked = asked_study(study, changes | options)
     if asked.training.model is not None:
         from sweep.execution import check_own_model
 
         check_own_model(asked, allow_code=allow_code)
-    if workers is not None or cluster is not None:
-        from sweep.workers import check_workers
-
-        check_workers(asked, workers=workers, cluster=cluster)
+    check_workers(asked, workers=workers, cluster=cluster)
     page = None if no_report else writable(report or file_for(asked.name, ".html"), "--report")
     live = _watched(asked, storage, port) if watch else nullcontext()
     task = _data(asked, allow_code)
-    trained = _trained(asked, workers, cluster)
+    say = partial(typer.echo, err=True)
+    trained = trained_by(asked, workers=workers, cluster=cluster, say=say)
     outcome = _search(asked, task, storage, wait, allow_code, live, trained)
     _end(outcome, storage, page, as_json)
 
@@ -181,12 +173,12 @@ def _search(
                 if page is not None:
                     page.show(described(progress), progress.runs_done, progress.runs_total)
 
-            search = run_study if train is None else partial(run_study, train=train)
-            return search(
+            return run_study(
                 study,
                 storage,
                 task=task,
                 on_progress=show_all,
+                train=train,
                 wait=wait,
                 allow_code=allow_code,
             )
@@ -197,17 +189,6 @@ def _search(
         ) from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt(GO_ON) from None
-
-
-def _trained(
-    study: "Study", workers: int | None, cluster: str | None
-) -> AbstractContextManager["Train | None"]:
-    """Within this, what trains the study: processes, a cluster, or None for this process."""
-    if workers is None and cluster is None:
-        return nullcontext()
-    from sweep.workers import trained_by
-
-    return trained_by(study, workers=workers, cluster=cluster, say=partial(typer.echo, err=True))
 
 
 @contextmanager

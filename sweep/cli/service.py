@@ -4,12 +4,26 @@ import os
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from sweep.cli.options import DEFAULT_STORAGE, Json, Name, Storage, command, setting
+from sweep.cli.options import (
+    DEFAULT_STORAGE,
+    Csv,
+    Epochs,
+    Json,
+    Label,
+    Name,
+    Replicates,
+    Seed,
+    Settings,
+    Storage,
+    Timesteps,
+    Trials,
+    command,
+    setting,
+)
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -27,24 +41,15 @@ def submit(
         str | None,
         typer.Argument(metavar="STUDY", help="A shipped study, or the path of a study file."),
     ] = None,
-    trials: Annotated[int | None, typer.Option(help="Configurations to try.")] = None,
-    replicates: Annotated[int | None, typer.Option(help="Trainings of each, by seed.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="The budget of a training.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of the search.")] = None,
+    trials: Trials = None,
+    replicates: Replicates = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
     name: Annotated[str | None, typer.Option(help="The study's name in the storage.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be repeated."),
-    ] = None,
-    csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A CSV to learn, one row a record.")
-    ] = None,
-    label: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The CSV's column to predict.")
-    ] = None,
-    timesteps: Annotated[
-        int | None, typer.Option(help="Steps into which the CSV's other columns are divided.")
-    ] = None,
+    settings: Settings = None,
+    csv: Csv = None,
+    label: Label = None,
+    timesteps: Timesteps = None,
     priority: Annotated[int, typer.Option(help="Higher ones come first; of equals the older.")] = 0,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
@@ -55,23 +60,22 @@ def submit(
     epochs, a study is extended.
     """
     from storage.database import open_database
-    from studies.study import asked_study
+    from studies.study import asked_settings, asked_study
     from sweep.cli.inspect import print_json
     from sweep.service.submission import content_of, put, refuse_code
 
-    options: dict[str, Any] = {
-        "search.trials": trials,
-        "training.replicates": replicates,
-        "training.epochs": epochs,
-        "search.seed": seed,
-        "task.csv": csv,
-        "task.label": label,
-        "task.timesteps": timesteps,
-        "name": name,
-    }
-    changes = dict(setting(text) for text in settings or [])
-    changes |= {key: value for key, value in options.items() if value is not None}
-    asked = asked_study(study, changes)
+    options = asked_settings(
+        name=name,
+        trials=trials,
+        replicates=replicates,
+        epochs=epochs,
+        seed=seed,
+        csv=csv,
+        label=label,
+        timesteps=timesteps,
+    )
+    changes: dict[str, Any] = dict(setting(text) for text in settings or [])
+    asked = asked_study(study, changes | options)
     refuse_code(asked)
     data = content_of(asked)
     with open_database(storage) as database:

@@ -37,6 +37,24 @@ PATIENCE = 0.5
 be stopped, and is left behind."""
 
 
+def fed(
+    runs: Iterator[Run | None], hungry: Callable[[], bool], admit: Callable[[Run], None]
+) -> bool:
+    """Has runs admitted while more are wanted; whether there are no more.
+
+    An item None means that there is nothing to train just now.
+    """
+    while hungry():
+        try:
+            run = next(runs)
+        except StopIteration:
+            return True
+        if run is None:
+            return False
+        admit(run)
+    return False
+
+
 class Scheduler:
     """Threads that train runs of one task. `on_training` is called by one of them when the first
     chunk of epochs is trained.
@@ -66,6 +84,7 @@ class Scheduler:
         self._populations: list[Population] = []
         self._compiled: set[Shape] = set()
         self._closed = False
+        self._inside = 0
         self._finished: deque[FinishedRun] = deque()
         self._failure: BaseException | None = None
         self._news: SimpleQueue[None] = SimpleQueue()
@@ -95,26 +114,17 @@ class Scheduler:
             raise
 
     def _train(self, runs: Iterator[Run | None]) -> Iterator[FinishedRun]:
-        inside, exhausted = 0, False
+        exhausted = False
         while True:
-            while not exhausted and self._hungry():
-                try:
-                    run = next(runs)
-                except StopIteration:
-                    exhausted = True
-                    break
-                if run is None:
-                    break
-                self._admit(run)
-                inside += 1
-            if inside == 0:
+            exhausted = exhausted or fed(runs, self._hungry, self._admit)
+            if self._inside == 0:
                 if exhausted:
                     return
                 raise RuntimeError("no run is in training, and none was offered")
             with suppress(Empty):
                 self._news.get(timeout=None if exhausted else ASK_AGAIN)
             for finished in self._take():
-                inside -= 1
+                self._inside -= 1
                 yield finished
             if self._failure is not None:
                 raise self._failure
@@ -130,6 +140,7 @@ class Scheduler:
         return waiting < AHEAD * self._most_slots * self._threads
 
     def _admit(self, run: Run) -> None:
+        self._inside += 1
         if self._data is None:
             self._data = data_of(self._task)
             if has_gpu():

@@ -10,7 +10,6 @@ What is wrong with an argument is `BadInput`, a storage that cannot be used now 
 import os
 import sys
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from studies.errors import BadInput
@@ -71,21 +70,20 @@ def run(
     ConnectionError where there is no such cluster; ChildProcessError where workers die of a run. On
     KeyboardInterrupt what is finished is kept, and the same call goes on.
     """
-    from studies.study import asked_study
+    from studies.study import asked_settings, asked_study
     from sweep.search import run_study
     from sweep.workers import trained_by
 
-    options = {
-        "name": name,
-        "search.trials": trials,
-        "training.replicates": replicates,
-        "training.epochs": epochs,
-        "search.seed": seed,
-        "task.csv": csv,
-        "task.label": label,
-        "task.timesteps": timesteps,
-    }
-    changes = {key: value for key, value in options.items() if value is not None}
+    changes = asked_settings(
+        name=name,
+        trials=trials,
+        replicates=replicates,
+        epochs=epochs,
+        seed=seed,
+        csv=csv,
+        label=label,
+        timesteps=timesteps,
+    )
     twice = [key for key in changes if key in (settings or {})]
     if twice:
         raise BadInput(f"settings: {twice[0]} is given as an argument as well; leave one out")
@@ -95,8 +93,7 @@ def run(
     said = _say if progress is True else _keep_quiet
     trained = trained_by(asked, workers=workers, cluster=cluster, say=said)
     with trained as train, shown(progress) as show:
-        search = run_study if train is None else partial(run_study, train=train)
-        outcome = search(asked, url, task=task, on_progress=show, wait=wait)
+        outcome = run_study(asked, url, task=task, on_progress=show, train=train, wait=wait)
     return Result(outcome.result, url)
 
 

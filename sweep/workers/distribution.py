@@ -19,6 +19,7 @@ from studies.run import FinishedRun, Run
 from studies.tasks import Task
 from sweep.engine import CHUNK, MEMORY
 from sweep.engine.shapes import MOST_SLOTS, Shape, shape_of
+from sweep.engine.slots import fed
 from sweep.machine import versions
 from sweep.workers import resident
 from sweep.workers.places import Place, Places, WorkersFailed
@@ -139,15 +140,7 @@ class _Distribution:
         exhausted = False
         while True:
             self._meet()
-            while not exhausted and self._hungry():
-                try:
-                    run = next(runs)
-                except StopIteration:
-                    exhausted = True
-                    break
-                if run is None:
-                    break
-                self._admit(run)
+            exhausted = exhausted or fed(runs, self._hungry, self._admit)
             if self._orders:
                 self._idle_since = None
             elif self._is_over(exhausted):

@@ -277,10 +277,10 @@ def test_a_storage_that_is_no_database_is_refused_and_left_as_it_is(
 def program(directory: Path, code: str, *words: str, **more: Any) -> Any:
     """The command line in a process of its own, after `code`; runs are made up, not trained."""
     prepared = (
-        f"import functools, sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "import conftest, sweep.search\n"
+        f"import contextlib, sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import conftest, sweep.workers\n"
         f"train = conftest.train\n{code}\n"
-        "sweep.search.run_study = functools.partial(sweep.search.run_study, train=train)\n"
+        "sweep.workers.trained_by = lambda *_, **__: contextlib.nullcontext(train)\n"
         "from sweep.__main__ import main; main()"
     )
     return subprocess.run(
