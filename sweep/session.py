@@ -249,6 +249,11 @@ class Session:
         self.watch.add(result)
 
     def _save(self) -> None:
+        # Struck in a transaction, a connection would be left behind that locks the storage.
+        with uninterrupted():
+            self._save_now()
+
+    def _save_now(self) -> None:
         if self.unsaved:
             self.keep_runs(self.unsaved)
             self.unsaved = []
@@ -299,6 +304,31 @@ def interruptible_once(say: Callable[[], None] = lambda: None) -> Generator[None
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def uninterrupted() -> Generator[None]:
+    """Within this Ctrl-C waits, and interrupts at its end; who insists ends the process at once."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    presses = 0
+
+    def pressed(number: int, frame: FrameType | None) -> None:
+        nonlocal presses
+        presses += 1
+        if presses > INSISTING:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGINT, pressed)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        for _ in range(presses):
+            signal.raise_signal(signal.SIGINT)
 
 
 class Again:

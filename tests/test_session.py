@@ -18,7 +18,7 @@ from studies.study import Study
 from studies.tasks import Task
 from sweep import search, session
 from sweep.search import run_study
-from sweep.session import INSISTING, Progress, interruptible_once
+from sweep.session import INSISTING, Progress, interruptible_once, uninterrupted
 
 STUDY = """
 [task]
@@ -177,6 +177,21 @@ def started(directory: Path) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def test_ctrl_c_waits_for_what_must_not_be_interrupted() -> None:
+    done: list[str] = []
+
+    def save() -> None:
+        with interruptible_once(), uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            done.append("saved")
+
+    with pytest.raises(KeyboardInterrupt):
+        save()
+    assert done == ["saved"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("presses", [1, 2])
