@@ -34,8 +34,9 @@ class Copyist:
         self._stopped = threading.Event()
 
     def begin(self, stored: StoredStudy) -> None:
-        """Copies what there is to copy, beside the rest, unless it does so already."""
-        if self._copying is None or self._copying.done():
+        """Copies what there is to copy, beside the rest."""
+        # One at work knows only the trials that there were when it began; one that waits, all.
+        if self._copying is None or self._copying.running() or self._copying.done():
             self._copying = self._executor.submit(
                 complete_mirror, self._db, stored, lease=self._held, enough=self._rest
             )
