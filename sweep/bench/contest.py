@@ -108,6 +108,15 @@ class Process:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment for another Python, which finds the same packages."""
+    """This process's environment for another Python, which finds the same packages.
+
+    The cache of compiled programs that this process may have chosen is not among it.
+    """
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", **more}
+    flags = os.environ.get("TF_XLA_FLAGS", "").split()
+    own = {
+        "PYTHONPATH": path,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_XLA_FLAGS": " ".join(flag for flag in flags if "persistent_cache" not in flag),
+    }
+    return {**os.environ, **own, **more}
