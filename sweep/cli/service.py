@@ -1,13 +1,15 @@
-"""The commands of the service: `submit`, `worker`, `cancel`."""
+"""The commands of the service: `submit`, `worker`, `cancel`, `serve`."""
 
 import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from studies.errors import BadInput
 from sweep.cli.options import (
     DEFAULT_STORAGE,
     Csv,
@@ -26,6 +28,7 @@ from sweep.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
     from types import FrameType
 
     from storage.queue import Entry
@@ -140,6 +143,87 @@ def cancel(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:
             stops = entry.state == "running"
             done = "is told to stop; what it has finished is kept" if stops else "is cancelled"
             typer.echo(f"{name} {done}.")
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; another machine's need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free one.")] = 8000,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="Worker processes to start beside the server.")
+    ] = 0,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A file with the token; default: SWEEP_TOKEN's value."),
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--allowed-host", metavar="NAME", help="A name by which it is asked, too."),
+    ] = None,
+    max_upload: Annotated[int, typer.Option(min=1, help="MiB that may be sent at once.")] = 20,
+    max_depth: Annotated[int, typer.Option(min=1, help="Tables in one another.")] = 20,
+    max_epochs: Annotated[
+        int, typer.Option(min=1, help="Trials × replicates × epochs of a study.")
+    ] = 10_000_000,
+    max_memory: Annotated[
+        int, typer.Option(min=1, help="MiB of a study's data and its largest model.")
+    ] = 2048,
+    log_format: LogFormat = "text",
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Serve the queue, live reports, the Optuna dashboard and an HTTP API, until Ctrl-C.
+
+    On 127.0.0.1 it asks for nothing. On any other address it asks for a token, which is at least 16
+    characters in a file, or in SWEEP_TOKEN.
+    """
+    from storage.database import open_database
+    from sweep.report.live import check_installed
+    from sweep.service import logs
+
+    check_installed()
+    from sweep.service.guard import token_from
+    from sweep.service.limits import MIB, Limits
+    from sweep.service.server import listen
+    from sweep.service.server import serve as run_server
+
+    token = token_from(token_file)
+    address = _address(host)
+    if token is None and not address.is_loopback:
+        raise BadInput(
+            f"--host {host}: whoever reaches this address could use the server, so it needs a "
+            "token: --token-file FILE, or the variable SWEEP_TOKEN"
+        )
+    hosts = frozenset(
+        {"localhost", "127.0.0.1", "::1", host.lower(), str(address), *map(str.lower, names or [])}
+    )
+    limits = Limits(max_upload * MIB, max_depth, max_epochs, max_memory * MIB)
+    logs.begin(log_format)
+    with open_database(storage) as database:
+        taken = listen(str(address), port)
+        number = taken.getsockname()[1]
+        shown = f"[{address}]" if ":" in str(address) else str(address)
+        logs.log("serving", url=f"http://{shown}:{number}/", storage=database.url)
+        run_server(
+            database,
+            taken,
+            hosts=hosts,
+            token=token,
+            limits=limits,
+            workers=workers,
+            form=log_format,
+        )
+
+
+def _address(host: str) -> "IPv4Address | IPv6Address":
+    import ipaddress
+    import socket
+
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0]
+    except (OSError, UnicodeError) as error:
+        raise BadInput(f"--host {host}: no address of that name") from error
+    return ipaddress.ip_address(str(found).partition("%")[0])
 
 
 def entry_document(entry: "Entry") -> dict[str, Any]:

@@ -1,0 +1,329 @@
+"""The server: a start page, live reports, Optuna's dashboard and the API, in one ASGI application.
+
+Optuna's dashboard asks for absolute addresses (/dashboard, /static, /api …), so it has these, and
+everything of ours is elsewhere: the API is at /v1, the reports are at /reports/NAME/.
+"""
+
+import base64
+import hashlib
+import re
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any
+from urllib.parse import quote, unquote
+
+from fastapi import FastAPI, Form, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import MutableHeaders
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from storage import queue
+from storage.database import Database, StorageFailure
+from storage.trials import find_study, study_lines
+from studies.errors import BadInput
+from studies.study import shipped_studies
+from sweep.machine import versions
+from sweep.report import live
+from sweep.results import StudyResult, read_results
+from sweep.service import api
+from sweep.service.guard import COOKIE, PAGE_POLICY, Guard, Token
+from sweep.service.limits import Limits, TooLarge
+from sweep.service.metrics import CONTENT_TYPE, metrics
+
+DASHBOARD = ("/dashboard", "/static", "/api", "/artifacts", "/csv")
+"""The first parts of the addresses that Optuna's dashboard answers."""
+
+REPORTS_KEPT = 16
+"""Live reports that are kept in memory, each with its page."""
+
+SCRIPT = re.compile(r"<script[^>]*>(.*?)</script>", re.DOTALL)
+
+
+def service(
+    db: Database,
+    *,
+    hosts: frozenset[str],
+    token: Token | None = None,
+    limits: Limits = Limits(),  # noqa: B008
+) -> ASGIApp:
+    """The whole application, behind its guard; `hosts` are the names by which it may be asked."""
+    app = FastAPI(
+        title="sweep",
+        version=versions()["sweep"],
+        description=api.__doc__ or "",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    _answer_errors(app)
+    app.include_router(api.routes(db, limits))
+    _pages(app, db, token, limits)
+    _observed(app, db)
+    reports, dashboard = _Reports(db), _dashboard(db)
+
+    async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if path.startswith("/reports/"):
+            await reports(scope, receive, send)
+        elif any(path == first or path.startswith(f"{first}/") for first in DASHBOARD):
+            await dashboard(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return Guard(whole, hosts, token, limits)
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """What goes wrong is said in one form, and never with a traceback."""
+
+    def say(status: int) -> Callable[[Request, Exception], Response]:
+        return lambda request, error: JSONResponse({"error": str(error)}, status)
+
+    def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query"))
+        return JSONResponse({"error": f"{where}: {first['msg']}"}, 400)
+
+    app.add_exception_handler(BadInput, say(400))
+    app.add_exception_handler(api.NotThere, say(404))
+    app.add_exception_handler(TooLarge, say(413))
+    app.add_exception_handler(StorageFailure, say(503))
+    app.add_exception_handler(RequestValidationError, invalid)
+
+
+def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> None:
+    def shown(part: str, **more: Any) -> HTMLResponse:
+        values = {"part": part, "version": versions()["sweep"], "signed": token is not None, **more}
+        headers = {"Cache-Control": "no-store"}
+        return HTMLResponse(_template().render(values), headers=headers)
+
+    def state() -> dict[str, Any]:
+        there = queue.entries(db, most=200)
+        busy = [entry for entry in there if entry.state in ("running", "waiting")]
+        over = [entry for entry in there if entry.state not in ("running", "waiting")][:10]
+        lines = sorted(study_lines(db), key=lambda line: line.updated, reverse=True)
+        return {"busy": busy, "over": over, "studies": lines, "quote": lambda t: quote(t, safe="")}
+
+    @app.get("/", include_in_schema=False)
+    def start() -> Response:
+        shipped = [name for name, _ in shipped_studies()]
+        return shown("start", storage=db.url, shipped=shipped, **state())
+
+    @app.get("/parts", include_in_schema=False)
+    def parts() -> Response:
+        return shown("state", **state())
+
+    @app.post("/submit", include_in_schema=False)
+    def submit(
+        shipped: Annotated[str, Form()] = "",
+        name: Annotated[str, Form()] = "",
+        trials: Annotated[str, Form()] = "",
+        study: UploadFile | None = None,
+        csv: UploadFile | None = None,
+    ) -> Response:
+        try:
+            text, data = api.read_text("study", study), api.read_text("csv", csv)
+            if trials and not (trials.isascii() and trials.isdecimal() and len(trials) < 10):
+                raise BadInput(f"trials {trials!r}: must be a whole number")
+            asked = api.Submission(
+                name=name or None,
+                shipped=None if text is not None else shipped,
+                study=text,
+                csv=data,
+                csv_name=((csv.filename if csv else None) or "data.csv")[-200:],
+                trials=int(trials) if trials else None,
+            )
+            api.take(db, asked, limits)
+        except BadInput as error:
+            answer = shown("error", message=str(error))
+            answer.status_code = 400
+            return answer
+        return RedirectResponse("/", 303)
+
+    @app.post("/cancel", include_in_schema=False)
+    def cancel(name: Annotated[str, Form()]) -> Response:
+        try:
+            queue.cancel(db, name)
+        except BadInput as error:
+            answer = shown("error", message=str(error))
+            answer.status_code = 404
+            return answer
+        return RedirectResponse("/", 303)
+
+    @app.get("/login", include_in_schema=False)
+    def login() -> Response:
+        return shown("login", wrong=False)
+
+    @app.post("/login", include_in_schema=False)
+    def enter(request: Request, given: Annotated[str, Form(alias="token")]) -> Response:
+        if token is None or not token.is_right(given.strip()):
+            answer: Response = shown("login", wrong=True)
+            answer.status_code = 401
+            return answer
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(
+            COOKIE,
+            token.cookie,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return answer
+
+    @app.get("/assets/{name}", include_in_schema=False)
+    def asset(name: str) -> Response:
+        if name == "service.css":
+            style = _text("sweep.report", "report.css") + _text("sweep.service", "service.css")
+            return Response(style, media_type="text/css")
+        if name == "service.js":
+            return Response(_text("sweep.service", "service.js"), media_type="text/javascript")
+        return JSONResponse({"error": "there is no such file"}, 404)
+
+    @app.get("/favicon.ico", include_in_schema=False)
+    def icon() -> Response:
+        return Response(status_code=204)
+
+
+def _observed(app: FastAPI, db: Database) -> None:
+    @app.get("/health")
+    def health() -> Response:
+        """Whether the server can read its storage; asks for no token."""
+        try:
+            find_study(db, "health")
+        except StorageFailure:
+            return JSONResponse({"status": "the storage cannot be read"}, 503)
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/metrics", response_class=Response)
+    def measured() -> Response:
+        """What the workers do, in Prometheus's text format."""
+        return Response(metrics(db), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _dashboard(db: Database) -> ASGIApp:
+    from optuna_dashboard import wsgi
+
+    from sweep.dashboard import Artifacts
+
+    with warnings.catch_warnings():
+        # Starlette recommends another package for this, and has it still.
+        warnings.simplefilter("ignore")
+        from starlette.middleware.wsgi import WSGIMiddleware
+    dashboard = WSGIMiddleware(wsgi(db.optuna_storage(), artifact_store=Artifacts(db)))
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        # It fails where a program, unlike a browser, does not say which encodings it takes.
+        MutableHeaders(scope=scope).setdefault("Accept-Encoding", "identity")
+        await dashboard(scope, receive, send)
+
+    return answer
+
+
+class _Reports:
+    """The live report of every study, at /reports/NAME/; the last that were asked for are kept."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._apps: OrderedDict[str, ASGIApp] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw = scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]
+        name, slash, rest = raw.removeprefix("/reports/").partition("/")
+        if not slash:
+            await RedirectResponse(f"/reports/{name}/")(scope, receive, send)
+            return
+        name = unquote(name)
+        if name not in self._apps:
+            self._apps[name] = live.report_app(_source(self._db, name))
+        self._apps.move_to_end(name)
+        while len(self._apps) > REPORTS_KEPT:
+            self._apps.popitem(last=False)
+        inner = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode(), "root_path": ""}
+        await self._apps[name](inner, receive, _with_policy(send))
+
+
+def _source(db: Database, name: str) -> live.Source:
+    """A study of this server's storage, and how far its worker says that it is."""
+
+    def read() -> StudyResult | None:
+        try:
+            return read_results(db, name)
+        except BadInput:
+            return None
+
+    def stamp() -> str:
+        found = find_study(db, name)
+        return "" if found is None else f"{found.uuid} {found.revision} {found.updated.isoformat()}"
+
+    def progress() -> dict[str, Any]:
+        entry = next(iter(queue.entries(db, name=name, most=200)), None)
+        if entry is None or entry.state != "running" or "text" not in entry.progress:
+            return {}
+        told = entry.progress
+        return {"text": told["text"], "done": told["runs"], "total": told["runs_asked"]}
+
+    return live.Source(read, stamp, progress)
+
+
+def _with_policy(send: Send) -> Send:
+    """Sends a page with a policy that allows the scripts which are in it, and no others."""
+    start: Message | None = None
+    body = b""
+
+    async def answer(message: Message) -> None:
+        nonlocal start, body
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            if not headers.get("content-type", "").startswith("text/html"):
+                headers["Content-Security-Policy"] = PAGE_POLICY
+                await send(message)
+                return
+            start = message
+            return
+        if start is None:
+            await send(message)
+            return
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            MutableHeaders(scope=start)["Content-Security-Policy"] = policy(body.decode())
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+
+    return answer
+
+
+def policy(page: str) -> str:
+    """The content security policy of a report: its own scripts by their digests.
+
+    Its figures set styles of their own, so styles are not held to digests.
+    """
+    digests = [
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        for script in SCRIPT.findall(page)
+    ]
+    scripts = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; "
+        "connect-src 'self'; img-src data: blob:; font-src data:; frame-ancestors 'none'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _text(package: str, name: str) -> str:
+    return files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_text("sweep.service", "page.html.j2"))

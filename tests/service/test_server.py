@@ -1,0 +1,405 @@
+"""The server over HTTP, as programs and a browser meet it."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+import uvicorn
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from playwright.sync_api import sync_playwright
+
+from storage import queue
+from storage.database import Database, open_database
+from storage.queue import entries
+from studies.errors import BadInput
+from sweep.service.app import policy, service
+from sweep.service.guard import Token, token_from
+from sweep.service.limits import MIB, Limits
+from sweep.service.server import listen
+from sweep.service.worker import Worker
+
+SECRET = "correct horse battery staple"
+SMALL = Limits(upload=100_000, epochs=20_000, memory=64 * MIB)
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def running(database: Database, token: Token | None = None) -> Iterator[httpx.Client]:
+    """The server on a free port, and a client of it."""
+    taken = listen("127.0.0.1", 0)
+    hosts = frozenset({"127.0.0.1", "localhost"})
+    application = service(database, hosts=hosts, token=token, limits=SMALL)
+    config = uvicorn.Config(application, log_config=None, log_level="critical", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    try:
+        with httpx.Client(base_url=address, timeout=240) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        server.force_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A storage whose study `<b>small & odd` was run by a worker."""
+    import runpy
+
+    conftest = runpy.run_path(str(Path(__file__).parent / "conftest.py"))
+    url = f"sqlite:///{tmp_path_factory.mktemp('served') / 'sweep.db'}"
+    with open_database(url) as database:
+        from sweep.service.submission import put
+
+        put(database, conftest["study"](ODD))
+        Worker(url, train=conftest["Engine"](1000)).work(once=True)
+        yield database
+
+
+ODD = "<b>small & odd"
+
+
+@pytest.fixture(scope="module")
+def client(place: Database) -> Iterator[httpx.Client]:
+    with running(place) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def locked(place: Database) -> Iterator[httpx.Client]:
+    """A server that asks for a token."""
+    with running(place, Token(SECRET)) as client:
+        yield client
+
+
+def error_of(answer: httpx.Response, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    return answer.json()["error"]
+
+
+def test_a_study_is_submitted_seen_and_cancelled(client: httpx.Client, study: Any) -> None:
+    asked = {"name": "sent", "study": study().to_toml(), "priority": 3, "trials": 5}
+    answer = client.post("/v1/studies", json=asked)
+    assert answer.status_code == 201
+    assert (answer.json()["state"], answer.json()["priority"]) == ("waiting", 3)
+    more = client.post("/v1/studies", json=asked | {"study": study().document(), "trials": 9})
+    assert more.json()["id"] == answer.json()["id"]
+    state = client.get("/v1/studies/sent").json()
+    assert (state["study"], [entry["state"] for entry in state["queue"]]) == (None, ["waiting"])
+    gone = client.post("/v1/studies/sent/cancel").json()
+    assert [entry["state"] for entry in gone["queue"]] == ["cancelled"]
+    assert "no study named 'sent'" in error_of(client.post("/v1/studies/sent/cancel"), 404)
+
+
+def test_data_are_uploaded_with_a_study_and_stay_in_the_storage(
+    client: httpx.Client, place: Database, csv: bytes
+) -> None:
+    files = {"csv": ("../../etc/mine.csv", csv)}
+    form = {"shipped": "hello-lstm", "name": "uploaded", "trials": "2"}
+    answer = client.post("/v1/studies/upload", data=form, files=files)
+    assert answer.status_code == 201, answer.text
+    entry = entries(place, name="uploaded")[0]
+    assert entry.document["task"]["csv"] == "/uploaded/mine.csv"
+    assert entry.upload is not None
+    assert queue.uploaded(place, entry.upload) == csv
+    bad = client.post(
+        "/v1/studies",
+        json={"shipped": "hello-lstm", "name": "bad", "trials": 2, "csv": "a,b\n1,x\n2\n"},
+    )
+    assert error_of(bad, 400).startswith("data.csv, line 3")
+    queue.cancel(place, "uploaded")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"training": {"model": "mine.py:build"}}, "training.model: a study that is sent cannot"),
+        ({"task": {"function": "os:system"}}, "task.function: a study that is sent cannot"),
+        ({"task": {"csv": "/etc/passwd"}}, "cannot name a file of the server"),
+        ({"task": {"npz": "/etc/passwd"}}, "cannot name a file of the server"),
+        ({"task": {"parquet": "x"}}, "cannot name a file of the server"),
+        ({"task": {"series": "x"}}, "cannot name a file of the server"),
+        ({"search": {"trials": 10_000}}, "are 600,000 epochs; at most 20,000 .*--max-epochs"),
+        ({"training": {"units": 4000, "layers": 9}, "space": {}}, "MiB; at most 64 .*--max-memory"),
+        ({"task": {"name": "latch", "records": 10**7}}, "--max-memory|are more than"),
+        ({"task": {"name": "nothing"}}, "task.name"),
+    ],
+)
+def test_what_a_stranger_may_not_ask_is_refused_and_the_limit_named(
+    client: httpx.Client, study: Any, changes: dict[str, Any], said: str
+) -> None:
+    document = study().document() | changes
+    answer = client.post("/v1/studies", json={"name": "refused", "study": document})
+    assert re.search(said, error_of(answer, 400))
+
+
+def test_too_large_and_too_deep_are_refused(client: httpx.Client) -> None:
+    deep = '{"name": "x", "study": ' + '{"a":' * 30 + "1" + "}" * 31
+    assert "--max-depth" in error_of(client.post("/v1/studies", content=deep), 400)
+    toml = "a = " + "[" * 30 + "]" * 30
+    answer = client.post("/v1/studies", json={"name": "x", "study": toml})
+    assert "--max-depth" in error_of(answer, 400)
+    large = b"x" * (2 * MIB)
+    assert "--max-upload" in error_of(client.post("/v1/studies", content=large), 413)
+    piece = [b"x" * 300_000] * 8
+    assert "--max-upload" in error_of(client.post("/v1/studies", content=iter(piece)), 413)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=8,
+)
+KEYS = ("name", "records", "csv", "trials", "sampler", "units", "epochs", "low", "model")
+TABLES = st.dictionaries(
+    st.sampled_from(["task", "search", "space", "training", "description", "x"]),
+    st.dictionaries(st.sampled_from(KEYS), JSON) | JSON,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=st.fixed_dictionaries({"name": st.just("fuzz"), "study": TABLES | st.text()}) | JSON)
+def test_no_document_makes_the_server_fail(client: httpx.Client, asked: Any) -> None:
+    answer = client.post("/v1/studies", content=json.dumps(asked).encode())
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(raw=st.binary(max_size=300), text=st.text(max_size=100))
+def test_no_bytes_and_no_csv_make_the_server_fail(
+    client: httpx.Client, raw: bytes, text: str
+) -> None:
+    assert client.post("/v1/studies", content=raw).status_code == 400
+    asked = {"shipped": "hello-lstm", "name": "fuzz", "trials": 2, "csv": text}
+    answer = client.post("/v1/studies", content=json.dumps(asked).encode())
+    # Some text may be a CSV that another, which waits already, is not.
+    assert answer.status_code in (201, 400), answer.text
+
+
+def test_results_come_as_json_as_parquet_and_as_a_report(client: httpx.Client) -> None:
+    path = "/v1/studies/%3Cb%3Esmall%20&%20odd"
+    trials = client.get(f"{path}/results").json()["trials"]
+    assert sorted(trial["trial"] for trial in trials) == [0, 1, 2, 3]
+    assert pq.read_table(io.BytesIO(client.get(f"{path}/runs.parquet").content)).num_rows == 8
+    curves = pq.read_table(io.BytesIO(client.get(f"{path}/curves.parquet").content))
+    assert curves.num_rows > 8
+    report = client.get(f"{path}/report")
+    assert "attachment" in report.headers["content-disposition"]
+    assert "&lt;b&gt;small &amp; odd" in report.text
+    for more in ("", "/results", "/runs.parquet", "/report"):
+        assert "no study named" in error_of(client.get(f"/v1/studies/none{more}"), 404)
+
+
+def test_its_description_names_every_address_of_the_api(client: httpx.Client) -> None:
+    described = client.get("/v1/openapi.json").json()
+    assert {"/v1/studies", "/v1/studies/{name}/cancel", "/health", "/metrics"} <= set(
+        described["paths"]
+    )
+
+
+def test_health_and_metrics(client: httpx.Client) -> None:
+    assert client.get("/health").json() == {"status": "ok"}
+    text = client.get("/metrics").text
+    assert 'sweep_queue_studies{state="done"} 1' in text
+    assert "\nsweep_runs_finished_total 8\n" in text
+    for line in text.splitlines():
+        assert re.fullmatch(r'# (HELP|TYPE) .+|sweep_\w+(\{state="\w+"\})? [0-9.e+-]+', line), line
+
+
+def test_without_the_token_nothing_is_to_be_had(locked: httpx.Client) -> None:
+    for path in (
+        "/",
+        "/parts",
+        "/metrics",
+        "/v1/queue",
+        "/dashboard",
+        "/api/studies",
+        "/reports/x/",
+    ):
+        assert "a token is needed" in error_of(locked.get(path), 401)
+        wrong = {"Authorization": f"Bearer {SECRET}x"}
+        assert locked.get(path, headers=wrong).status_code == 401
+        assert locked.get(f"{path}?token={SECRET}").status_code == 401
+    assert locked.post("/v1/studies", json={}).status_code == 401
+    right = {"Authorization": f"Bearer {SECRET}"}
+    assert locked.get("/v1/queue", headers=right).status_code == 200
+    assert locked.get("/health").status_code == 200
+
+
+def test_a_browser_signs_in_and_its_cookie_does_not_tell_the_token(locked: httpx.Client) -> None:
+    page = locked.get("/", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["location"]) == (303, "/login")
+    assert locked.post("/login", data={"token": "wrong"}).status_code == 401
+    answer = locked.post("/login", data={"token": SECRET})
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "samesite=strict" in cookie.lower()
+    assert SECRET not in cookie
+    assert locked.get("/v1/queue").status_code == 200
+    locked.cookies.clear()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/cancel", "/submit", "/login", "/v1/studies", "/api/studies"])
+def test_pages_of_other_sites_cannot_post(
+    client: httpx.Client, path: str, headers: dict[str, str]
+) -> None:
+    answer = client.post(path, headers=headers, data={"name": ODD})
+    assert "a page of another site" in error_of(answer, 403)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil", "", "["])
+def test_a_name_that_was_made_to_lead_here_gets_nothing(client: httpx.Client, host: str) -> None:
+    assert client.get("/v1/queue", headers={"Host": host}).status_code in (400, 421)
+
+
+def test_every_page_has_a_policy_and_a_report_s_allows_its_own_scripts_only(
+    client: httpx.Client,
+) -> None:
+    for path in ("/", "/login", "/v1/queue", "/nothing", "/assets/service.js"):
+        sent = client.get(path).headers
+        assert "script-src 'self'" in sent["content-security-policy"]
+        assert "unsafe" not in sent["content-security-policy"]
+        assert sent["x-content-type-options"] == "nosniff"
+    report = client.get("/reports/%3Cb%3Esmall%20&%20odd/")
+    allowed = report.headers["content-security-policy"]
+    assert allowed == policy(report.text)
+    assert allowed.count("'sha256-") == report.text.count("<script")
+    assert "script-src 'none'" in policy("<p>no script</p>")
+
+
+@pytest.mark.parametrize("text", ["short", "a" * 15, "ä" * 20, "a token\nof two lines long"])
+def test_a_token_that_is_too_short_or_odd_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "token"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match="16 or more printable ASCII characters"):
+        token_from(file, {})
+    with pytest.raises(BadInput, match="cannot be read"):
+        token_from(tmp_path / "none", {})
+    assert token_from(None, {}) is None
+    assert token_from(None, {"SWEEP_TOKEN": SECRET}) == Token(SECRET)
+
+
+def test_in_a_browser_all_pages_work_without_a_complaint(
+    client: httpx.Client, place: Database, tmp_path: Path
+) -> None:
+    address = str(client.base_url)
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.set_default_timeout(240_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else 0)
+        page.goto(address)
+        assert page.locator("b").count() == 0
+        wide = "() => document.documentElement.scrollWidth - window.innerWidth"
+        assert page.evaluate(wide) <= 0
+        page.fill(".ask input[name=name]", "from the page")
+        page.fill(".ask input[name=trials]", "3")
+        page.get_by_role("button", name="Submit").click()
+        page.get_by_text("waits at place 1").wait_for()
+        shot = os.environ.get("SWEEP_SHOTS")
+        if shot:
+            page.screenshot(path=f"{shot}/phone.png", full_page=True)
+            page.set_viewport_size({"width": 1200, "height": 800})
+            page.screenshot(path=f"{shot}/start.png", full_page=True)
+        page.get_by_role("button", name="Cancel from the page").click()
+        page.get_by_text("cancelled before it began").first.wait_for()
+        page.get_by_role("link", name=ODD).last.click()
+        page.locator(".plot .scatterlayer .trace").first.wait_for(state="attached")
+        assert complaints == []
+        page.goto(f"{address}/dashboard")
+        page.get_by_text(ODD).first.wait_for()
+        browser.close()
+
+
+@contextmanager
+def command(url: str, *words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sweep", "serve", "--storage", url, *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_command_serves_with_workers_and_ends_them_when_it_ends(sqlite_url: str) -> None:
+    words = ("--port", "0", "--workers", "1", "--log-format", "json")
+    with command(sqlite_url, *words) as process:
+        assert process.stderr is not None
+        events = (json.loads(line) for line in process.stderr)
+        first = next(events)
+        assert first["event"] == "serving"
+        pid = next(event["pid"] for event in events if event["event"] == "worker started")
+        next(event for event in events if event["event"] == "worker begins")
+        assert httpx.get(f"{first['url']}health", timeout=240).json() == {"status": "ok"}
+        process.send_signal(signal.SIGTERM)
+        said = [event["event"] for event in events]
+        assert process.wait() == 0
+    assert {"server ends", "worker ends"} <= set(said)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_another_address_needs_a_token(sqlite_url: str) -> None:
+    with command(sqlite_url, "--host", "0.0.0.0", SWEEP_TOKEN="") as process:
+        said = process.communicate()[1]
+    assert process.returncode == 2
+    assert "needs a token: --token-file FILE, or the variable SWEEP_TOKEN" in said
+
+
+def test_neither_token_nor_password_is_in_the_log(sqlite_url: str) -> None:
+    with command(sqlite_url, "--port", "0", SWEEP_TOKEN=SECRET) as process:
+        assert process.stderr is not None
+        url = process.stderr.readline().split(" · ")[1].removeprefix("url ")
+        right = {"Authorization": f"Bearer {SECRET}"}
+        assert (
+            httpx.get(f"{url}v1/queue?token={SECRET}", headers=right, timeout=240).status_code
+            == 200
+        )
+        assert httpx.post(f"{url}login", data={"token": SECRET}, timeout=240).status_code == 303
+        process.send_signal(signal.SIGINT)
+        said = process.communicate()[1]
+    assert "path /v1/queue" in said
+    assert SECRET not in said
+    assert "token=" not in said
