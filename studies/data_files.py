@@ -34,8 +34,9 @@ def read_npz(
 
     The array `x` has the records in its rows: [records, timesteps, features], or [records, inputs]
     of which `timesteps`, by default as many as there are, are made. `y` are labels [records], whole
-    numbers or texts, or numbers to predict [records] or [records, values]. `group` is an array
-    [records]. Raises BadInput for other files; nothing pickled is read.
+    numbers or texts, or one-hot [records, classes]; or numbers to predict, [records] or
+    [records, values]. `group` is an array [records]. Raises BadInput for other files; nothing
+    pickled is read.
     """
     wanted = [name for name in (x, y, group) if name is not None]
     try:
@@ -71,7 +72,7 @@ def read_parquet(
     if not inputs:
         raise BadInput(f"{path}: no column is left for the inputs")
     for name in inputs:
-        _check_numbers(path, f"column {plain(name)}", columns[name])
+        check_numbers(path, f"column {plain(name)}", columns[name])
     x = np.stack([columns[name].astype(np.float64) for name in inputs], axis=1)
     arrays = [x, columns[label], *([] if group is None else [columns[group]])]
     read = _read(path, "inputs", label, arrays, timesteps)
@@ -94,16 +95,11 @@ def read_series(
     horizon of 0 the label is no input; else what was known of it is one, if it is a number. The
     share `validation` at the end of the series is held back, without windows that reach into it.
     """
-    columns = _parquet(path) if Path(path).suffix.lower() == ".parquet" else _csv_columns(path)
-    label = _label(path, list(columns), label)
+    columns = _columns(path)
+    inputs, label = _series_columns(path, columns, label, horizon)
     told = columns[label]
-    inputs = [
-        name
-        for name in columns
-        if name != label or (horizon > 0 and np.issubdtype(told.dtype, np.number))
-    ]
     for name in inputs:
-        _check_numbers(path, f"column {plain(name)}", columns[name])
+        check_numbers(path, f"column {plain(name)}", columns[name])
     if not inputs:
         raise BadInput(f"{path}: no column is left for the inputs")
     values = np.stack([columns[name].astype(np.float64) for name in inputs], axis=1)
@@ -133,6 +129,18 @@ def read_series(
     return replace(kept, validation=_rows(task, after))
 
 
+def series_columns(
+    path: str | os.PathLike[str], label: str | None, horizon: int
+) -> tuple[list[str], str]:
+    """Which columns of a series are inputs, and which is the label, as `read_series` has them."""
+    return _series_columns(path, _columns(path), label, horizon)
+
+
+def parquet_label(path: str | os.PathLike[str], label: str | None) -> str:
+    """Which column of a Parquet file is the label, as `read_parquet` has it."""
+    return _label(path, list(_parquet(path)), label)
+
+
 def task_of(
     name: str, where: str, x: np.ndarray, y: np.ndarray, timesteps: int | None = None
 ) -> Task:
@@ -143,7 +151,7 @@ def task_of(
             f"{where}: the inputs have shape {x.shape}; records are rows, each of timesteps, or of "
             "timesteps and features"
         )
-    _check_numbers(where, "the inputs", x)
+    check_numbers(where, "the inputs", x)
     if x.ndim == 3 and timesteps not in (None, x.shape[1]):
         raise BadInput(f"{where}: the inputs have {x.shape[1]} timesteps, not {timesteps}")
     if x.ndim == 2:
@@ -164,16 +172,15 @@ def task_of(
         for step in range(1, x.shape[1] + 1)
         for feature in range(1, x.shape[2] + 1)
     )
-    if y.ndim == 2 or (np.issubdtype(y.dtype, np.floating) and np.any(y != np.round(y))):
-        _check_numbers(where, "what is to be predicted", y)
+    y = labels(y)
+    if y.ndim == 2 or y.dtype.kind == "f":
+        check_numbers(where, "what is to be predicted", y)
         values = np.ascontiguousarray(y.reshape(len(y), -1), np.float32)
         if not values.std(axis=0).all():
             raise BadInput(f"{where}: what is to be predicted is the same for all records")
         names = ("value",) if values.shape[1] == 1 else None
         names = names or tuple(f"value {n}" for n in range(1, values.shape[1] + 1))
         return Task(name, x, values, names, columns, "values")
-    if np.issubdtype(y.dtype, np.floating):
-        y = y.astype(np.int64)
     found, numbers = np.unique(y, return_inverse=True)
     if not 2 <= len(found) <= MOST_CLASSES:
         raise BadInput(
@@ -182,6 +189,25 @@ def task_of(
         )
     classes = tuple(str(one) for one in found.tolist())
     return Task(name, x, numbers.astype(np.int32), classes, columns)
+
+
+def labels(y: np.ndarray) -> np.ndarray:
+    """Targets as labels [records], where they are labels written otherwise; else as they are.
+
+    One-hot rows become the place of their 1, a single column of whole numbers of an integer type
+    the numbers, whole numbers of a floating type integers, and bytes texts.
+    """
+    y = np.asarray(y)
+    if y.dtype.kind in "SO" and all(isinstance(one, bytes) for one in y.flat):
+        y = np.char.decode(y.astype(bytes), "utf-8", "replace")
+    if y.ndim == 2 and y.shape[1] == 1 and y.dtype.kind not in "fc":
+        y = y[:, 0]
+    if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf":
+        one_hot = ((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()
+        y = y.argmax(axis=1) if one_hot else y
+    if y.ndim == 1 and y.dtype.kind == "f" and np.all(np.isfinite(y) & (y == np.round(y))):
+        y = y.astype(np.int64)
+    return y
 
 
 def _read(
@@ -200,6 +226,18 @@ def _read(
 
 def _rows(task: Task, rows: np.ndarray) -> Task:
     return replace(task, x=task.x[rows], y=task.y[rows])
+
+
+def _columns(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    return _parquet(path) if Path(path).suffix.lower() == ".parquet" else _csv_columns(path)
+
+
+def _series_columns(
+    path: str | os.PathLike[str], columns: dict[str, np.ndarray], label: str | None, horizon: int
+) -> tuple[list[str], str]:
+    label = _label(path, list(columns), label)
+    known = horizon > 0 and np.issubdtype(columns[label].dtype, np.number)
+    return [name for name in columns if name != label or known], label
 
 
 def _parquet(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -284,9 +322,11 @@ def _missing(kind: str, name: str, there: Any) -> str:
     )
 
 
-def _check_numbers(path: object, what: str, values: np.ndarray) -> None:
+def check_numbers(path: object, what: str, values: np.ndarray) -> None:
+    """Raises BadInput unless these are finite numbers that single precision holds."""
     if not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
-        raise BadInput(f"{path}: {what} are no numbers ({values.dtype})")
+        kind = "texts" if values.dtype.kind in "UO" else str(values.dtype)
+        raise BadInput(f"{path}: {what}: {kind}, where numbers are due")
     if np.iscomplexobj(values):
         raise BadInput(f"{path}: {what} are complex numbers")
     finite = np.isfinite(values.astype(np.float64))

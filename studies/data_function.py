@@ -4,18 +4,21 @@ import contextlib
 import importlib.util
 import inspect
 import os
+import random
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from studies.data_files import Read, task_of
+from studies import data_batches
+from studies.data_files import Read, check_numbers, labels, task_of
 from studies.errors import BadInput
 from studies.own import digest, short_name
+from studies.tasks import Task
 
 RETURNED = ("x", "y", "classes", "columns", "groups", "validation")
 """What a function may return in a dictionary; of `validation`, a pair of its own x and y."""
@@ -25,27 +28,63 @@ def call(model: str, code: str, arguments: Mapping[str, Any], *, allow_code: boo
     """The data that a function makes, called with `arguments`.
 
     `model` is the function as `studies.own.located` names it, `code` the digest that its file had
-    when the study was read. It returns a pair of arrays x and y, as an NPZ file has them, or a
-    dictionary with these and what else is in `RETURNED`. What it prints goes to standard error.
+    when the study was read. It returns a pair of arrays x and y, as an NPZ file has them; a data
+    set of TensorFlow's or Keras's in batches; two of either, of which the second is to validate on;
+    or a dictionary with x and y and what else is in `RETURNED`. What it prints goes to standard
+    error. It starts from fixed seeds of Python, NumPy and TensorFlow, so that what it draws is the
+    same whenever the study goes on.
+
     Raises BadInput where code is not allowed, before anything of it is imported; and for a function
     that raises, with its own traceback, or returns something else.
     """
     name, path = short_name(model), Path(model.rpartition(":")[0])
     if not allow_code:
         raise BadInput(
-            f"task.function = {name} is Python code, which can do anything that you can; `run` "
-            "with --allow-code calls it, and without nothing of it is imported"
+            f"task.function = {name} is Python code, which can do anything that you can; with "
+            "--allow-code it is called, and without nothing of it is imported"
         )
     if digest(model) != code:
         raise BadInput(f"{path} is not the file that the study was read with; it changed since")
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            returned = _function(model)(**arguments)
+        with contextlib.redirect_stdout(sys.stderr), _seeded():
+            returned = _gathered(name, _function(model)(**arguments))
     except BadInput:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadInput(f"{name} failed:\n{_told(error, path)}") from error
     return _taken(name, returned)
+
+
+@contextlib.contextmanager
+def _seeded() -> Generator[None]:
+    """Within this, what is drawn from seeds that all share is the same each time."""
+    before, numpy_before = random.getstate(), np.random.get_state()
+    random.seed(0)
+    np.random.seed(0)
+    # Only where it is imported already is there anything of it to seed.
+    tensorflow: Any = sys.modules.get("tensorflow")
+    if tensorflow is not None:
+        tensorflow.random.set_seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(numpy_before)
+
+
+def _gathered(name: str, returned: Any) -> Any:
+    """What a function returned, its data sets as pairs of arrays."""
+    if data_batches.is_batched(returned):
+        return data_batches.gathered(name, returned)
+    if not isinstance(returned, tuple) or len(cast(tuple[Any, ...], returned)) != 2:
+        return returned
+    parts = [
+        data_batches.gathered(name, part) if data_batches.is_batched(part) else part
+        for part in cast(tuple[Any, Any], returned)
+    ]
+    if all(isinstance(part, tuple) and len(cast(tuple[Any, ...], part)) == 2 for part in parts):
+        return {"x": parts[0][0], "y": parts[0][1], "validation": parts[1]}
+    return returned
 
 
 def _function(model: str) -> Any:
@@ -72,7 +111,8 @@ def _taken(name: str, returned: object) -> Read:
     if not isinstance(returned, dict) or not {"x", "y"} <= set(cast(dict[str, Any], returned)):
         what = "nothing" if returned is None else f"a {type(returned).__name__}"
         raise BadInput(
-            f"{name} returned {what}; it has to return a pair of arrays x and y, or a dictionary "
+            f"{name} returned {what}; it has to return a pair of arrays x and y, a data set of "
+            "TensorFlow's or Keras's, two of either (to train and to validate on), or a dictionary "
             f"with {', '.join(RETURNED[:2])} and, if need be, {', '.join(RETURNED[2:])}"
         )
     given = cast(dict[str, Any], returned)
@@ -101,18 +141,28 @@ def _taken(name: str, returned: object) -> Read:
     return Read(task, groups)
 
 
-def _held_back(name: str, task: Any, x: np.ndarray, y: np.ndarray) -> Any:
+def _held_back(name: str, task: Task, x: np.ndarray, y: np.ndarray) -> Task:
     """The part to validate on, its labels numbered as those to train on are."""
+    where = f"{name}, to validate on"
+    if x.ndim < 2 or len(x) != len(y) or not len(x):
+        raise BadInput(f"{where}: inputs of shape {x.shape} and labels of shape {y.shape}")
+    if x[0].size != task.timesteps * task.features:
+        raise BadInput(
+            f"{where}: records of {x[0].size} inputs, where those to train on have "
+            f"{task.timesteps * task.features}"
+        )
+    check_numbers(where, "the inputs", x)
     if task.target == "class":
         known = {text: place for place, text in enumerate(task.classes)}
-        texts = [str(one) for one in np.asarray(y).tolist()]
+        texts = [str(one) for one in labels(y).tolist()]
         strange = [text for text in texts if text not in known]
         if strange:
-            raise BadInput(f"{name}: the label {strange[0]} is to be validated only, not trained")
+            raise BadInput(f"{where}: the label {strange[0]} is not among those to train on")
         numbers = np.array([known[text] for text in texts], np.int32)
     else:
+        check_numbers(where, "what is to be predicted", y)
         numbers = np.asarray(y, np.float32).reshape(len(y), -1)
-    x = np.asarray(x, np.float32).reshape(len(x), *task.x.shape[1:])
+    x = np.ascontiguousarray(x, np.float32).reshape(len(x), *task.x.shape[1:])
     return replace(task, x=x, y=numbers, validation=None)
 
 

@@ -25,6 +25,10 @@ RESERVED = ("function", "code", "goal", "model", "epochs", "replicates", "target
 """Names that no argument of an own model's function can have in a study."""
 
 
+IMPORTED = "imported from Optuna"
+"""What stands for the digest of a function that was never here: that of a study taken over."""
+
+
 class OwnModel(BaseModel):
     """A configuration of an own model: its function, and the arguments, which are extra fields.
 
@@ -145,6 +149,11 @@ def short_name(model: str) -> str:
     """A located model without its directory: "mymodels:build"."""
     path, _, function = model.rpartition(":")
     return f"{Path(path).stem}:{function}"
+
+
+def is_imported(code: str | None) -> bool:
+    """Whether this digest says that a study was taken over, with no function to be called."""
+    return code == IMPORTED
 
 
 def is_own(configuration: object) -> bool:

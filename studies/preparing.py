@@ -85,6 +85,11 @@ def prepared(task: Task, how: Preparation, groups: np.ndarray | None = None) -> 
     a part would be empty or lack a class, or inputs cannot be changed so.
     """
     if how.validation:
+        if task.validation is not None:
+            raise BadInput(
+                f"task.validation = {how.validation:g}: {task.name} has records to validate on of "
+                "its own; leave it out"
+            )
         task = _held_back(task, how, groups)
     changes = fitted(task, how)
     if changes == Fitted():

@@ -26,7 +26,7 @@ from storage.database import Database
 from storage.runs import put_runs
 from storage.trials import StoredTrial, TaskFacts, complete_mirror, create_study, put_trials
 from studies.errors import BadInput
-from studies.own import RESERVED, Goal
+from studies.own import IMPORTED, RESERVED, Goal
 from studies.problems import nearest, plain
 from studies.run import FinishedRun, Run
 from studies.study import Study
@@ -36,9 +36,6 @@ from sweep.values import MOST_TRIALS, attributes, mean_loss
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
-
-CODE = "imported from Optuna"
-"""What stands for the digest of a function that is not here."""
 
 SERIES = ("loss", "accuracy", "value")
 
@@ -185,12 +182,12 @@ def _study(theirs: "optuna.Study", usable: Sequence["FrozenTrial"], goal: Goal, 
             _widen(space, _called(parameter), distribution)
     document = {
         "description": f"Trials of Optuna's study {theirs.study_name}, to be looked at.",
-        "task": {"function": "optuna:study", "code": CODE},
+        "task": {"function": "optuna:study", "code": IMPORTED},
         "search": {"trials": len(usable), "sampler": "random"},
         "space": space,
         "training": {
             "model": "optuna:study",
-            "code": CODE,
+            "code": IMPORTED,
             "target": str(goal),
             "epochs": max(len(_values(trial)) for trial in usable),
             "replicates": 1,

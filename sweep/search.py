@@ -37,6 +37,7 @@ from studies.study import Study, differences, extends, name_problems
 from studies.tasks import Task
 from sweep.copyist import Copyist
 from sweep.execution import check_own_model, train_own_models
+from sweep.keras.data import load_data
 from sweep.machine import here
 from sweep.results import ERROR, TRAINED_ON, StudyResult, TrialResult, read_results
 from sweep.sampling import Asked, Proposals, check_sampler, quiet, total_trials
@@ -102,7 +103,7 @@ def run_study(
         raise BadInput("\n".join(problems))
     check_own_model(study, allow_code=allow_code)
     check_sampler(study)
-    task = study.load_task(allow_code=allow_code) if task is None else task
+    task = load_data(study, allow_code=allow_code) if task is None else task
     if study.training.model is not None and train is None:
         train = partial(train_own_models, study=study)
     watch = Watch(study, on_progress)

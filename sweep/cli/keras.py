@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from studies.errors import BadInput
-from studies.own import short_name
+from studies.own import is_imported, short_name
 from sweep.cli.options import (
     DEFAULT_STORAGE,
     Json,
@@ -26,13 +26,19 @@ if TYPE_CHECKING:
     from studies.csv_task import CsvReading
     from studies.run import FinishedRun
     from studies.tasks import Task
-    from sweep.keras.verify import VerifiedTrial
+    from sweep.keras.verify import Repeated, VerifiedTrial
     from sweep.results import StudyResult, TrialResult
 
 Trial = Annotated[int, typer.Option(min=0, help="The number of a trial, as `show` lists them.")]
 
 Replicate = Annotated[
     int, typer.Option("--replicate", min=0, metavar="R", help="One of its trainings, from 0.")
+]
+
+
+AllowCode = Annotated[
+    bool,
+    typer.Option("--allow-code", help="Call the Python function that makes the study's data."),
 ]
 
 
@@ -44,6 +50,7 @@ def code(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Default: standard output."),
     ] = None,
+    allow_code: AllowCode = False,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
     """Write a plain Keras script that trains a run again, to the same curve.
@@ -54,7 +61,7 @@ def code(
 
     if output is not None:
         writable(output, "--output")
-    result, task, reading = stored_study(name, storage)
+    result, task, reading = stored_study(name, storage, allow_code=allow_code)
     finished = run_of(result, trial, replicate)
     data = data_lines(result.study.task, task, reading)
     beside: Path | None = None
@@ -65,7 +72,7 @@ def code(
                 "say where the script goes, with -o FILE"
             )
         beside = writable(output.with_name(f"{output.stem}.npz"), "--output")
-        data = file_lines(beside.name)
+        data = file_lines(beside.name, validated=task.validation is not None)
     stem = file_for(f"{name}-trial-{trial}-replicate-{replicate}", "")
     title = f"{name}, trial {trial}, replicate {replicate}"
     text = keras_script(finished, task, data, title=title, picture=f"{stem}.png")
@@ -103,6 +110,7 @@ def verify(
             help="Runs of each trial from Keras's own seeds; default: as many as replicates.",
         ),
     ] = None,
+    allow_code: AllowCode = False,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
@@ -113,7 +121,7 @@ def verify(
     """
     if trial and sample is not None:
         raise BadInput("--trial and --sample: give one of them")
-    result, task, _ = stored_study(name, storage)
+    result, task, _ = stored_study(name, storage, allow_code=allow_code)
     chosen = _chosen(result, trial, sample)
     started = time.monotonic()
     from sweep.keras.verify import document
@@ -228,7 +236,7 @@ def _sentences(verified: Sequence["VerifiedTrial"]) -> list[str]:
                 sentences.append(
                     f"Trial {one.trial.number}, replicate {replicate}: {run.stored.ended} in epoch "
                     f"{run.stored.epochs} here, {run.keras.ended} in epoch {run.keras.epochs} in "
-                    f"Keras."
+                    f"Keras.{_parting(run)}"
                 )
     fresh = sum(len(one.fresh) for one in verified)
     adjusted = [one.adjusted for one in verified if one.adjusted is not None]
@@ -246,24 +254,45 @@ def _sentences(verified: Sequence["VerifiedTrial"]) -> list[str]:
     return sentences
 
 
-def stored_study(name: str, storage: str) -> tuple["StudyResult", "Task", "CsvReading | None"]:
-    """A study's results and its data, read or made again; BadInput where those have changed."""
+def _parting(run: "Repeated") -> str:
+    """How far two curves went together before they parted, where they did at first."""
+    together = run.together
+    if not 0 < together < min(run.stored.epochs, run.keras.epochs):
+        return ""
+    return (
+        f" Up to epoch {together} their losses are the same to 1e-4; then they part, as where "
+        "training multiplies rounding errors."
+    )
+
+
+def stored_study(
+    name: str, storage: str, *, allow_code: bool = False
+) -> tuple["StudyResult", "Task", "CsvReading | None"]:
+    """A study's results and its data, read or made again; BadInput where those have changed, or
+    where its models are not ours to train."""
     from storage.database import open_database
     from studies.study import CsvTask
+    from sweep.keras.data import load_data
     from sweep.results import read_results
 
     with open_database(storage, create=False) as database:
         result = read_results(database, existing(database, name))
-    if result.study.training.model is not None:
+    own = result.study.training.model
+    if own is not None and is_imported(result.study.training.code):
         raise BadInput(
-            f"{name} is of an own model, {short_name(result.study.training.model)}, which is Keras "
-            "already: its function makes it again"
+            f"{name} was taken over from Optuna, with what its trials reported; the models that "
+            "they trained are not here"
+        )
+    if own is not None:
+        raise BadInput(
+            f"{name} is of an own model, {short_name(own)}, which is Keras already: its function "
+            "makes it again"
         )
     asked, reading = result.study.task, None
     if isinstance(asked, CsvTask):
         task, reading = asked.read()
     else:
-        task = asked.load()
+        task = load_data(result.study, allow_code=allow_code)
     if task.fingerprint != result.task.fingerprint:
         raise BadInput(
             f"the data of {name} are not those that it was trained on: {result.task.records} "

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from studies.errors import BadInput
-from sweep.cli.keras import Replicate, Trial, run_of, stored_study
+from sweep.cli.keras import AllowCode, Replicate, Trial, run_of, stored_study
 from sweep.cli.options import DEFAULT_STORAGE, Name, Storage, writable, writing
 
 
@@ -19,6 +19,7 @@ def model(
         typer.Option("--output", "-o", metavar="FILE", help="A file that ends in .keras."),
     ],
     replicate: Replicate = 0,
+    allow_code: AllowCode = False,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
     """Write the trained network of a run as a Keras file, with its class names.
@@ -26,16 +27,17 @@ def model(
     The run is repeated in Keras; the weights are those after its last epoch.
     """
     from studies.preparing import fitted
+    from sweep.keras.data import load_data
     from sweep.keras.files import ModelFacts, save_model, trained_model
 
     if output.suffix != ".keras":
         raise BadInput(f"--output {output}: the name has to end in .keras")
     writable(output, "--output")
-    result, task, reading = stored_study(name, storage)
+    result, task, reading = stored_study(name, storage, allow_code=allow_code)
     stored = run_of(result, trial, replicate)
     network, finished = trained_model(stored.run, task)
     accuracy = float(finished.curve("accuracy")[-1])
-    raw = result.study.unprepared().load_task()
+    raw = load_data(result.study.unprepared(), allow_code=allow_code)
     facts = ModelFacts(
         study=name,
         trial=trial,

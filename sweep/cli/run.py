@@ -144,8 +144,10 @@ def run(
 
 def _data(study: "Study", allow_code: bool) -> "Task":
     """The study's data; of a CSV it says what was taken for what, before anything trains."""
+    from sweep.keras.data import load_data
+
     said: list[str] = []
-    task = study.load_task(allow_code=allow_code, say=said.append)
+    task = load_data(study, allow_code=allow_code, say=said.append)
     for sentence in [*said, f"The study is called {study.name}."] if said else []:
         typer.echo(sentence, err=True)
     return task

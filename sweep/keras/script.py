@@ -5,18 +5,13 @@ and prints its epochs to the target. It imports nothing of this package.
 """
 
 import ast
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from studies.csv_task import CsvReading
 from studies.run import Configuration, FinishedRun
-from studies.study import BuiltinTask, CsvTask
-from studies.tasks import Task, builtin_tasks, task_script
+from studies.tasks import Task
 from sweep.keras.calls import (
     ADDITIONS,
     LOSSES,
@@ -30,6 +25,9 @@ from sweep.keras.calls import (
     recurrent_layer,
     written,
 )
+from sweep.keras.script_data import data_lines, file_lines, write_data
+
+__all__ = ["data_lines", "file_lines", "keras_script", "write_data"]
 
 MOST_LINES = 79
 """A script whose layers written one by one would make it longer makes them in a loop."""
@@ -38,7 +36,7 @@ MOST_LINES = 79
 def keras_script(finished: FinishedRun, task: Task, data: str, *, title: str, picture: str) -> str:
     """The script that trains a run again, in less than 80 lines where the data take a few.
 
-    `data` are the lines that make `x` and `y`, as `data_lines` gives them; `title` says in one
+    `data` are the lines that make the data, as `data_lines` gives them; `title` says in one
     line what the run is, and `picture` is the file into which the script draws the curve.
     """
     text = _script(finished, task, data, title, picture, _layer_by_layer)
@@ -46,32 +44,6 @@ def keras_script(finished: FinishedRun, task: Task, data: str, *, title: str, pi
         return text
     looped = _script(finished, task, data, title, picture, _in_a_loop)
     return min(text, looped, key=lambda script: len(script.splitlines()))
-
-
-def data_lines(asked: object, task: Task, reading: CsvReading | None = None) -> str | None:
-    """Lines of Python that make a task's `x` and `y` with NumPy, or None where there are none.
-
-    `asked` is the study file's [task], `reading` what was taken for what where that is a CSV.
-    Lines are given only if running them here makes the very data of `task`.
-    """
-    candidates: list[str] = []
-    if isinstance(asked, BuiltinTask):
-        made = task_script(asked.name, asked.settings)
-        comment = _comment(f"{asked.name}: {builtin_tasks()[asked.name].description}.")
-        candidates = [f"{comment}\n{made}"] if made else []
-    elif isinstance(asked, CsvTask) and reading is not None:
-        candidates = [_csv_lines(reading, full=False), _csv_lines(reading, full=True)]
-    return next((lines for lines in candidates if _makes(lines, task)), None)
-
-
-def file_lines(name: str) -> str:
-    """Lines that read `x` and `y` from an NPZ file."""
-    return f'with np.load("{name}") as data:\n    x, y = data["x"], data["y"]\n'
-
-
-def write_data(task: Task, path: Path) -> None:
-    """Writes the file that `file_lines` reads."""
-    np.savez_compressed(path, x=task.x, y=task.y)
 
 
 def _script(
@@ -101,6 +73,8 @@ def _script(
         epochs=run.epochs,
         batch_size=configuration.batch_size,
         data=data.strip(),
+        pandas="pd." in data,
+        validated=task.validation is not None,
         additions=[_source(name) for name in _additions_in(parts)],
         model=model(configuration, task),
         optimizer=written(parts[-1], 4, WIDTH - len("    optimizer=,")),
@@ -130,8 +104,8 @@ def _in_a_loop(configuration: Configuration, task: Task) -> str:
         f"model = keras.Sequential([{', '.join(written(first) for first in _first(task))}])\n"
         f"for layer in range({configuration.layers}):\n"
         "    seed = 1000 * SEED + 2 * layer\n"
-        f"    {written(Call('model.add', (layer,)), 4, WIDTH - 4)}\n"
-        f"{written(Call('model.add', (output,)))}"
+        f"    model.add({written(layer, 4, WIDTH - len('    model.add()'))})\n"
+        f"model.add({written(output, 0, WIDTH - len('model.add()'))})"
     )
 
 
@@ -194,58 +168,3 @@ def _outcome(finished: FinishedRun, target: str) -> str:
         "censored": f"Measured: not {target} within {budget} epochs.",
         "diverged": f"Measured: the loss was not finite in epoch {finished.epochs}.",
     }[finished.ended]
-
-
-def _csv_lines(reading: CsvReading, *, full: bool) -> str:
-    """Lines that read a CSV: plainly, or `full` for quotes, other encodings, and text labels."""
-    numeric = all(_is_whole(name) for name, _ in reading.classes)
-    kwargs: dict[str, Any] = {} if numeric and not full else {"dtype": Name("str")}
-    kwargs["delimiter"] = reading.delimiter
-    if reading.header is not None:
-        kwargs["skiprows"] = 1
-    if full:
-        kwargs |= {"comments": None, "quotechar": '"', "encoding": reading.encoding}
-    call = Call("np.loadtxt", (reading.path,), kwargs)
-    at = reading.label_number - 1
-    label = f"table[:, {at}]"
-    if full:
-        label = f"np.char.strip({label})"
-    if numeric and full:
-        label = f"{label}.astype(float)"
-    to_float = ".astype(float)" if not numeric or full else ""
-    inputs = f'np.delete(table, {at}, axis=1){to_float}.astype("float32")'
-    comment = _comment(
-        f"{reading.records} records: column {reading.label_number} is the label, the others are "
-        f"{reading.timesteps} steps of {reading.features} each."
-    )
-    return (
-        f"{comment}\n"
-        f"table = {written(call, 0, WIDTH - len('table = '))}\n"
-        f"x = {inputs}\n"
-        f"x = x.reshape(len(x), {reading.timesteps}, {reading.features})\n"
-        f"classes, y = np.unique({label}, return_inverse=True)\n"
-    )
-
-
-def _comment(text: str) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent="# ", subsequent_indent="# ")
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        int(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _makes(lines: str, task: Task) -> bool:
-    """Whether these lines, which this module or a task wrote, make the task's data."""
-    names: dict[str, object] = {"np": np}
-    try:
-        exec(lines, names)
-        x, y = np.asarray(names["x"]), np.asarray(names["y"])
-    except Exception:
-        # A file that NumPy reads otherwise, or not at all, has no lines; its data still go along.
-        return False
-    return x.dtype == np.float32 and np.array_equal(x, task.x) and np.array_equal(y, task.y)

@@ -58,6 +58,12 @@ class Repeated:
         """Whether both ended for the same reason in the same epoch."""
         return (self.stored.ended, self.stored.epochs) == (self.keras.ended, self.keras.epochs)
 
+    @property
+    def together(self) -> int:
+        """Epochs from the first on in which the loss differs by less than 1e-4 of its value."""
+        apart = np.flatnonzero(self.loss >= 1e-4)
+        return int(apart[0]) if len(apart) else len(self.loss)
+
     def _both(self, series: str) -> tuple[np.ndarray, np.ndarray]:
         epochs = min(self.stored.epochs, self.keras.epochs)
         ours, theirs = (

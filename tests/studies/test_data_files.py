@@ -53,6 +53,18 @@ def test_targets_that_are_no_classes_are_to_be_predicted(tmp_path):
     assert two.classes == ("value 1", "value 2")
 
 
+def test_labels_may_be_one_hot_or_a_column(tmp_path):
+    plain = read_npz(npz(tmp_path, x=X, y=np.array([0, 2, 1, 0, 2, 1])), "x", "y", None, None).task
+    one_hot = np.eye(3)[plain.y]
+    column = plain.y[:, None].astype(np.uint8)
+    for y in (one_hot, one_hot.astype(bool), column):
+        task = read_npz(npz(tmp_path, x=X, y=y), "x", "y", None, None).task
+        assert task.fingerprint == plain.fingerprint
+        assert task.classes == ("0", "1", "2")
+    counts = read_npz(npz(tmp_path, x=X, y=column.astype(float)), "x", "y", None, None).task
+    assert counts.target == "values"
+
+
 def test_groups_come_along(tmp_path):
     groups = np.array([1, 1, 2, 2, 3, 3])
     read = read_npz(npz(tmp_path, x=X, y=LABELS, person=groups), "x", "y", "person", None)
@@ -67,7 +79,7 @@ def test_groups_come_along(tmp_path):
         ({"x": X[:5], "y": LABELS}, "5 records and targets of shape"),
         ({"x": X[0], "y": LABELS}, r"shape \(4,\)"),
         ({"x": X[:, :0], "y": LABELS}, r"shape \(6, 0\)"),
-        ({"x": LABELS.reshape(6, 1), "y": LABELS}, "are no numbers"),
+        ({"x": LABELS.reshape(6, 1), "y": LABELS}, "texts, where numbers are due"),
         ({"x": X * 1j, "y": LABELS}, "complex"),
         ({"x": np.where(X == 5, np.nan, X), "y": LABELS}, r"the first that is not is at \[1, 1\]"),
         ({"x": X * 1e40, "y": LABELS}, r"larger than 3.4e38"),
@@ -125,7 +137,7 @@ def test_a_parquet_file_is_read_as_a_csv_is(tmp_path):
     ("columns", "label", "message"),
     [
         ({"a": [1, None], "y": [0, 1]}, None, "column a has 1 missing values"),
-        ({"a": ["p", "q"], "y": [0, 1]}, None, "column a are no numbers"),
+        ({"a": ["p", "q"], "y": [0, 1]}, None, "column a: texts, where numbers are due"),
         ({"a": [1, 2], "y": [0, 1]}, "z", "there is no column z"),
         ({"y": [0, 1]}, None, "no column is left for the inputs"),
         ({"a": pa.array([], pa.int64()), "y": pa.array([], pa.int64())}, None, "no rows"),
