@@ -25,14 +25,30 @@ def test_every_command_line_is_one_that_the_program_has() -> None:
     assert "run" in lines
 
 
-def test_the_study_file_shown_can_be_run(tmp_path: Path) -> None:
-    block = re.search(r"```toml\n(.*?)```", README, flags=re.DOTALL)
+def _block(after: str) -> str:
+    """The first TOML that the README shows after a text."""
+    block = re.search(r"```toml\n(.*?)```", README[README.index(after) :], flags=re.DOTALL)
     assert block is not None
+    return block[1]
+
+
+def test_the_study_file_shown_can_be_run(tmp_path: Path) -> None:
     file = tmp_path / "shown.toml"
-    file.write_text(block[1], encoding="utf-8")
+    file.write_text(_block("## A study file"), encoding="utf-8")
     study = read_study(str(file))
     assert study.search.trials == 100
     assert study.configuration(study.search.enqueue[0]).units == 15
+
+
+def test_the_task_of_one_s_own_that_is_shown_can_be_read(tmp_path: Path) -> None:
+    rows = [f"{number / 7:.3f},{number % 5},{number % 2},p{number // 4}" for number in range(40)]
+    (tmp_path / "visits.csv").write_text("a,b,label,who\n" + "\n".join(rows), encoding="utf-8")
+    file = tmp_path / "shown.toml"
+    model = "[training]\nlayers = 1\nunits = 4\n"
+    file.write_text(_block("**Your own data.**") + model, encoding="utf-8")
+    task = read_study(str(file)).load_task()
+    assert task.validation is not None
+    assert len(task.validation.x) == 8
 
 
 @pytest.mark.parametrize("name", [name for name, _ in shipped_studies()])
