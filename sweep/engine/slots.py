@@ -36,6 +36,14 @@ PATIENCE = 0.5
 """Seconds that an interruption waits for the threads to end their chunks. One that compiles cannot
 be stopped, and is left behind."""
 
+COMPANY = 0.01
+"""Seconds that a population with empty slots waits for the next run while runs are coming in: one
+run takes as much of a core's time as a population of them."""
+
+_COMPILED: set[Shape] = set()
+"""Shapes whose programs this process has run. Of another, one population waits for XLA, and no
+second one is begun meanwhile."""
+
 
 def fed(
     runs: Iterator[Run | None], hungry: Callable[[], bool], admit: Callable[[Run], None]
@@ -82,7 +90,8 @@ class Scheduler:
         self._change = threading.Condition(self._lock)
         self._waiting: dict[Shape, deque[Run]] = {}
         self._populations: list[Population] = []
-        self._compiled: set[Shape] = set()
+        self._begun = False
+        self._feeding = False
         self._closed = False
         self._inside = 0
         self._finished: deque[FinishedRun] = deque()
@@ -116,7 +125,10 @@ class Scheduler:
     def _train(self, runs: Iterator[Run | None]) -> Iterator[FinishedRun]:
         exhausted = False
         while True:
-            exhausted = exhausted or fed(runs, self._hungry, self._admit)
+            if not exhausted:
+                self._feed(True)
+                exhausted = fed(runs, self._hungry, self._admit)
+                self._feed(False)
             if self._inside == 0:
                 if exhausted:
                     return
@@ -128,6 +140,11 @@ class Scheduler:
                 yield finished
             if self._failure is not None:
                 raise self._failure
+
+    def _feed(self, begins: bool) -> None:
+        with self._lock:
+            self._feeding = begins
+            self._change.notify_all()
 
     def _take(self) -> Iterator[FinishedRun]:
         while self._finished:
@@ -175,11 +192,8 @@ class Scheduler:
         try:
             while True:
                 with self._lock:
-                    population = self._choose()
-                    while population is None and not self._closed:
-                        self._change.wait()
-                        population = self._choose()
-                    if self._closed or population is None:
+                    population = self._next()
+                    if population is None:
                         return
                     population.busy = True
                     line = self._waiting.get(population.shape)
@@ -192,8 +206,8 @@ class Scheduler:
                 with self._lock:
                     self._finished.extend(finished)
                     population.busy = False
-                    first = not self._compiled
-                    self._compiled.add(population.shape)
+                    first, self._begun = not self._begun, True
+                    _COMPILED.add(population.shape)
                     if population.free == population.shape.slots:
                         self._populations.remove(population)
                     self._change.notify_all()
@@ -205,17 +219,33 @@ class Scheduler:
             self._failure = error
             self._news.put(None)
 
+    def _next(self) -> Population | None:
+        """The population to train next, waited for; None where the threads are to end."""
+        company = True
+        while not self._closed:
+            population = self._choose()
+            if population is None:
+                self._change.wait()
+            elif company and self._feeding and self._runs_of(population) < population.shape.slots:
+                company = self._change.wait(COMPANY)
+            else:
+                return population
+        return None
+
+    def _runs_of(self, population: Population) -> int:
+        """Runs that the population would train now."""
+        line = self._waiting.get(population.shape, ())
+        return population.shape.slots - population.free + min(population.free, len(line))
+
     def _choose(self) -> Population | None:
         """The population that would train most runs now; a new one where that would be fuller."""
         best, most = None, 0
         for population in self._populations:
             if not population.busy:
-                line = self._waiting.get(population.shape, ())
-                runs = population.shape.slots - population.free
-                runs += min(population.free, len(line))
+                runs = self._runs_of(population)
                 if runs > most:
                     best, most = population, runs
-        compiling = {p.shape for p in self._populations if p.busy and p.shape not in self._compiled}
+        compiling = {p.shape for p in self._populations if p.busy and p.shape not in _COMPILED}
         for shape, line in self._waiting.items():
             runs = min(len(line), shape.slots)
             idle = any(p.shape == shape and not p.busy and p.free for p in self._populations)
