@@ -17,7 +17,7 @@ from storage.trials import StoredStudy, complete_mirror
 REST = 4.0
 """How often as long as it works the copyist rests."""
 
-LONGEST = 10.0
+LONGEST = 30.0
 """Seconds for which the end of a study may wait for its copy, …"""
 
 LARGEST_SHARE = 0.1

@@ -35,6 +35,9 @@ ENOUGH_RUNS = 10
 INSISTING = 3
 """Times that Ctrl-C may be pressed before what is finished is saved no more."""
 
+LATELY = 10.0
+"""Seconds over which the pace of training is measured."""
+
 SHOW_SECONDS = 0.1
 """Shortest time between two calls of `on_progress`."""
 
@@ -363,6 +366,7 @@ class Watch:
         self.engine_since: float | None = None
         self.trained = self.found = 0
         self.ask_seconds = self.tell_seconds = 0.0
+        self._lately: deque[tuple[float, int]] = deque()
         self.reset()
 
     def reset(self) -> None:
@@ -391,6 +395,16 @@ class Watch:
         self.stage = stage
         self.show(now=True)
 
+    def _rate(self, moment: float) -> float:
+        """Runs trained a second: lately, since programs compile at first; of all at the end."""
+        if self.engine_since is None:
+            return 0.0
+        self._lately.append((moment, self.trained))
+        while moment - self._lately[0][0] > LATELY:
+            self._lately.popleft()
+        then, before = (self.engine_since, 0) if self.stage == "done" else self._lately[0]
+        return (self.trained - before) / (moment - then) if moment > then else 0.0
+
     def show(self, now: bool = False) -> None:
         if self.on_progress is None:
             return
@@ -399,8 +413,7 @@ class Watch:
             return
         self.shown = moment
         total = self.trials_total * self.study.training.replicates
-        spent = 0.0 if self.engine_since is None else moment - self.engine_since
-        rate = self.trained / spent if spent > 0 else 0.0
+        rate, enough = self._rate(moment), self.trained >= ENOUGH_RUNS
         self.on_progress(
             Progress(
                 stage=self.stage,
@@ -413,7 +426,7 @@ class Watch:
                 best=self.best,
                 runs_per_second=rate,
                 seconds=moment - self.started,
-                seconds_left=(total - self.runs) / rate if self.trained >= ENOUGH_RUNS else None,
+                seconds_left=(total - self.runs) / rate if rate and enough else None,
                 runs_trained=self.trained,
                 ask_seconds=self.ask_seconds,
                 tell_seconds=self.tell_seconds,

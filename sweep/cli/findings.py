@@ -209,7 +209,7 @@ def curves(trial: TrialResult, series: str, width: int, colours: bool) -> str:
     also = f" ({left_out} more replicates not drawn)" if left_out else ""
     marks = f"chance {number(chance)}"
     if escape is not None:
-        marks += f", plateau up to epoch {number(escape - 1)}"
+        marks += f", escape in epoch {number(escape)}"
     called = series.replace("val_", "validation ")
     heading = textwrap.fill(f"{called} by epoch – dotted: {marks}{also}", width)
     heavy_to = escape - 1 if escape is not None and escape > 1 else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from studies.errors import BadInput
-from sweep.cli.options import DEFAULT_STORAGE, Json, Name, Storage, command, existing
+from sweep.cli.options import DEFAULT_STORAGE, Json, Name, Storage, called, command, existing
 
 if TYPE_CHECKING:
     from storage.trials import StudyLine
@@ -27,7 +27,7 @@ def list_studies(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> N
     from sweep.cli.screens import console, table
 
     if not lines:
-        console().print(f"No study in {url} yet; `python -m sweep run` makes one.")
+        console().print(f"No study in {url} yet; `{called()} run` makes one.")
         return
     console().print(
         table(
@@ -98,7 +98,7 @@ def status(
 
     out = console()
     if not states and not queued:
-        out.print(f"No study in {url} yet; `python -m sweep run` makes one.")
+        out.print(f"No study in {url} yet; `{called()} run` makes one.")
     for state in states:
         done = "complete" if state["complete"] else "not complete"
         out.print(

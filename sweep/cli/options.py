@@ -65,10 +65,16 @@ def setting(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
+def called() -> str:
+    """How a user of this terminal calls sweep: through `uv run` where they did so now, since its
+    environment is no other shell's."""
+    return "uv run python -m sweep" if "UV_RUN_RECURSION_DEPTH" in os.environ else "python -m sweep"
+
+
 def command(verb: str, name: str, storage: str, *more: str) -> str:
     """A command on a study as the user would type it; the storage is named where it has to be, and
     its password never."""
-    words = ["python", "-m", "sweep", verb, *([name] if name else []), *more]
+    words = [*called().split(), verb, *([name] if name else []), *more]
     if storage != os.environ.get("SWEEP_STORAGE", DEFAULT_STORAGE):
         words += ["--storage", re.sub(r"(://[^:@/]*:)[^@]+@", r"\1***@", storage)]
     return shlex.join(words)

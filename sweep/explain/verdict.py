@@ -151,8 +151,9 @@ def _under(hidden: HiddenProgress | None, baseline: Arm) -> list[str]:
         return sentences
     factor = Estimate(*(None if r is None else math.exp(r) for r in _ends(rate)))
     sentences.append(
-        "What is missing is not knowledge but size: between the classes the outputs differ by "
-        f"{number(start.value)} nats in epoch 1 and {number(last.value)} when the plateau ends. "
+        "What is missing is not knowledge but size: between the classes the outputs differ, on the "
+        f"fitted curve, by {number(start.value)} nats in epoch 1 and {number(last.value)} when the "
+        "plateau ends. "
         f"The difference grows exponentially (the best of four shapes in {share}), "
         f"{number(factor.value or 0.0)}-fold an epoch{bracketed(interval(factor))}: the plateau is "
         "the time that a small beginning takes to grow."

@@ -55,7 +55,7 @@ def test_show_a_trial_lists_its_replicates_and_draws_its_curves(stored: Path, sw
     assert text.count("solved") >= 3
     assert "loss by epoch" in text
     assert "accuracy by epoch" in text
-    assert "plateau up to epoch" in text
+    assert "escape in epoch" in text
     assert "\x1b" not in text
 
 
