@@ -1,13 +1,14 @@
 """A CSV file whose records are to be classified: the inputs of a model, found by their names."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from studies.csv_file import CsvFile, Row, is_number, open_csv
-from studies.csv_task import whole, wrong_number
+from studies.csv_task import LABELS, whole, wrong_number
 from studies.errors import BadInput
 from studies.problems import plain
 
@@ -26,20 +27,35 @@ def read_csv_inputs(
     *,
     label: str | None = None,
     label_number: int | None = None,
+    own_names: bool = True,
 ) -> CsvInputs:
     """The inputs in a CSV file of the shape of the one that a model was trained on.
 
     A first row with the names of `columns` is a header: the columns may then come in any order, and
     among others. Without a header a row has the inputs in their order, alone or with the label as
-    column `label_number`, counted from 1. Raises BadInput, with line and column, for another file.
+    column `label_number`, counted from 1. Where the names of `columns` are not a file's own
+    (`own_names` False), a header of others is passed over, and its label is known by its name.
+    Raises BadInput, with line and column, for another file.
     """
     source = open_csv(path)
     first, sign = _first_row(source, len(columns))
     names = [cell.strip() for cell in first]
-    missing = [name for name in columns if name not in names]
+    there = {name: place for place, name in enumerate(_counted(names))}
+    missing = [name[0] for name in _counted(columns) if name not in there]
+    header = not missing
     if not missing:
-        places = [names.index(name) for name in columns]
+        places = [there[name] for name in _counted(columns)]
         at = names.index(label) if label is not None and label in names else None
+    elif not own_names and not any(is_number(name) for name in names):
+        header = True
+        known = [n for n, name in enumerate(names, start=1) if name.lower() in LABELS]
+        if len(first) != len(columns) + len(known[:1]):
+            raise BadInput(
+                f"{path}: {len(first)} columns, none named after an input; the model takes "
+                f"{', '.join(plain(name) for name in columns)}"
+            )
+        at = known[0] - 1 if known else None
+        places = [place for place in range(len(first)) if place != at]
     elif len(missing) < len(columns) or not _is_record(names, len(columns), label_number):
         raise BadInput(
             f"{path}: there is no column {plain(missing[0])}; the model takes "
@@ -49,7 +65,7 @@ def read_csv_inputs(
         at = _label_place(path, len(first), len(columns), label_number)
         places = [place for place in range(len(first)) if place != at]
     rows = source.rows(sign)
-    if not missing:
+    if header:
         next(rows)
     x, labels = _values(source, rows, len(first), places, at)
     if not len(x):
@@ -61,6 +77,16 @@ def class_name(label: str) -> str:
     """A label as its class is called: 1.0 is class 1."""
     number = whole(label)
     return label if number is None else str(number)
+
+
+def _counted(names: Sequence[str]) -> list[tuple[str, int]]:
+    """Each name with how many like it stand before it: inputs may share a name."""
+    before: Counter[str] = Counter()
+    counted: list[tuple[str, int]] = []
+    for name in names:
+        counted.append((name, before[name]))
+        before[name] += 1
+    return counted
 
 
 def _first_row(source: CsvFile, inputs: int) -> tuple[list[str], str]:

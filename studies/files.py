@@ -37,5 +37,6 @@ def _near(path: str | os.PathLike[str]) -> str:
         names = [entry.name for entry in islice(Path(path).parent.iterdir(), 1000)]
     except OSError:
         return ""
-    found = difflib.get_close_matches(Path(path).name, filter(str.isprintable, names), n=1)
-    return f"; did you mean {found[0]}?" if found else ""
+    stems = {Path(name).stem: name for name in names if name.isprintable()}
+    found = difflib.get_close_matches(Path(path).stem, stems, n=1)
+    return f"; did you mean {stems[found[0]]}?" if found else ""

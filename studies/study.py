@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, model_validator
 
 from studies.errors import BadInput
+from studies.files import first_bytes
 from studies.own import OwnModel, short_name
 from studies.problems import nearest, quoted, shown, unknown, wrong
 from studies.run import Configuration
@@ -311,6 +312,7 @@ def asked_study(source: str | os.PathLike[str] | None, settings: Mapping[str, An
         return read_study(DEFAULT_STUDY if source is None else source).changed(settings)
     csv = Path(settings["task.csv"])
     if name_problems(csv.stem):
+        first_bytes(csv, 1)
         raise BadInput(
             f"{csv}: its study would be called {quoted(csv.stem)}, which cannot be a name; "
             "give it another: --name NAME, or name=… in Python"

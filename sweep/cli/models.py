@@ -98,7 +98,13 @@ def predict(
     facts = read_facts(file)
     if facts.target == "sets":
         raise BadInput(f"{file}: tells sets of symbols at every timestep, which no CSV row holds")
-    inputs = read_csv_inputs(csv, facts.columns, label=facts.label, label_number=facts.label_number)
+    inputs = read_csv_inputs(
+        csv,
+        facts.columns,
+        label=facts.label,
+        label_number=facts.label_number,
+        own_names=facts.label is not None,
+    )
     x = facts.inputs.applied(inputs.x.reshape(len(inputs.x), facts.timesteps, facts.features))
     outputs = predicted(read_model(file), x)
     if facts.target == "values":

@@ -53,7 +53,7 @@ Csv = Annotated[Path | None, typer.Option(metavar="FILE", help="A CSV to learn, 
 Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="The CSV's column to predict.")]
 
 Timesteps = Annotated[
-    int | None, typer.Option(help="Steps into which the CSV's other columns are divided.")
+    int | None, typer.Option(min=1, help="Steps into which the CSV's other columns are divided.")
 ]
 
 

@@ -39,6 +39,25 @@ def test_without_a_header_the_label_may_be_where_it_was(path):
     assert read.labels == ("yes", "no")
 
 
+def test_inputs_of_one_name_are_taken_in_their_order(path):
+    path.write_text("b,a,kind,a\n1,2,yes,3\n")
+    assert read_csv_inputs(path, ["a", "b", "a"], label="kind").x.tolist() == [[2, 1, 3]]
+    with pytest.raises(BadInput, match="there is no column a"):
+        read_csv_inputs(path, ["a", "a", "a"])
+
+
+def test_names_that_are_no_file_s_own_let_a_header_have_others(path):
+    path.write_text("first,second,target,third\n1,2,yes,3\n")
+    read = read_csv_inputs(path, ("t1", "t2", "t3"), own_names=False)
+    assert read.x.tolist() == [[1, 2, 3]]
+    assert read.labels == ("yes",)
+    path.write_text("first,second,third\n1,2,3\n")
+    assert read_csv_inputs(path, ("t1", "t2", "t3"), own_names=False).x.tolist() == [[1, 2, 3]]
+    for more in (("t1", "t2"), ("t1", "t2", "t3", "t4")):
+        with pytest.raises(BadInput, match="3 columns, none named after an input"):
+            read_csv_inputs(path, more, own_names=False)
+
+
 def test_a_single_column_is_enough_for_a_model_of_one(path):
     path.write_text("a\n1\n2\n")
     assert read_csv_inputs(path, ["a"]).x.tolist() == [[1], [2]]
