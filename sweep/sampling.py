@@ -13,7 +13,7 @@ asking; they are told in their turn like any other.
 import importlib.util
 import logging
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,14 +76,10 @@ class Proposals:
         self._distributions = {
             name: distribution(setting) for name, setting in self._settings.items()
         }
-        # An entry may repeat settings that are fixed, which are no parameters of a trial.
-        self._enqueued = [
-            {key: value for key, value in entry.items() if key in study.space}
-            for entry in study.search.enqueue
-        ]
+        self._enqueued = _enqueued(study)
         self.total = total_trials(study)
         points = max(0, self.total - len(self._enqueued))
-        self._grid = list(islice(grid(study.space), points)) if self._kind == "grid" else []
+        self._grid = list(islice(_points(study), points)) if self._kind == "grid" else []
         count = len(study.search.objectives)
         self._storage = optuna.storages.InMemoryStorage()
         self._optuna = optuna.create_study(
@@ -223,7 +219,21 @@ def total_trials(study: Study) -> int:
     if study.search.sampler != "grid":
         return study.search.trials
     enqueued = min(len(study.search.enqueue), study.search.trials)
-    return enqueued + sum(1 for _ in islice(grid(study.space), study.search.trials - enqueued))
+    return enqueued + sum(1 for _ in islice(_points(study), study.search.trials - enqueued))
+
+
+def _enqueued(study: Study) -> list[dict[str, Any]]:
+    """The parameters of the trials that are given: an entry may repeat settings that are fixed."""
+    return [
+        {key: value for key, value in entry.items() if key in study.space}
+        for entry in study.search.enqueue
+    ]
+
+
+def _points(study: Study) -> Iterator[dict[str, Any]]:
+    """The points of a study's grid that are not tried first anyway."""
+    given = _enqueued(study)
+    return (point for point in grid(study.space) if point not in given)
 
 
 def check_sampler(study: Study) -> None:
