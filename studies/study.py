@@ -50,6 +50,7 @@ __all__ = [
     "Training",
     "asked_settings",
     "asked_study",
+    "at_least",
     "differences",
     "extends",
     "read_study",
@@ -251,6 +252,21 @@ def extends(old: Study, new: Study, *, same_data: bool = False) -> bool:
     return all(
         difference.key in EXTENSIONS and difference.new >= difference.old
         for difference in differences(old, new, same_data=same_data)
+    )
+
+
+def at_least(old: Study, new: Study) -> Study:
+    """`new`, with as many trials, replicates and epochs as `old` where it asks for fewer."""
+    trials = max(old.search.trials, new.search.trials)
+    most = {
+        key: max(getattr(old.training, key), getattr(new.training, key))
+        for key in ("replicates", "epochs")
+    }
+    return new.model_copy(
+        update={
+            "search": new.search.model_copy(update={"trials": trials}),
+            "training": new.training.model_copy(update=most),
+        }
     )
 
 

@@ -33,7 +33,7 @@ from storage.trials import (
 )
 from studies.errors import BadInput
 from studies.run import FinishedRun, Run
-from studies.study import Study, differences, extends, name_problems
+from studies.study import Study, at_least, differences, extends, name_problems
 from studies.tasks import Task
 from sweep.copyist import Copyist
 from sweep.execution import check_own_model, train_own_models
@@ -90,7 +90,8 @@ def run_study(
     asked for at once. With more replicates or epochs the trials that it has keep their
     configurations and get new values; trials that follow are asked by these. So a study that is
     extended before its search has ended may have other trials than one that was begun so; but an
-    extension that is interrupted and continued ends as one that was not.
+    extension that is interrupted and continued ends as one that was not. Fewer than it has leave it
+    as large as it is.
 
     Where another process works on the study, LeaseHeld says who; with `wait` its progress is shown
     until it is done or gone, and then this goes on. Raises BadInput for a study of this name that
@@ -126,6 +127,8 @@ def run_study(
                 metric_names=["par2" if o == "epochs" else o for o in objectives],
             )
         else:
+            study = at_least(Study.from_document(stored.document, stored.name), study)
+            watch.study, watch.trials_total = study, total_trials(study)
             check_continues(stored, study, task)
             # Trials of others in Optuna's copy are said before anything is trained.
             complete_mirror(db, stored, lease=held, enough=lambda took: True)

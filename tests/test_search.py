@@ -205,6 +205,17 @@ def test_more_trials_equal_having_asked_for_them_at_once(url: str, whole: str) -
     assert_same(kept(url), kept(whole))
 
 
+def test_asking_for_fewer_trials_keeps_those_that_there_are(url: str) -> None:
+    run(study(), url)
+    before = kept(url)
+    engine = Engine()
+    outcome = run(study(search__trials=12), url, engine)
+    assert not engine.trained
+    assert len(outcome.result.trials) == outcome.result.study.search.trials == len(before)
+    assert not outcome.grid_exhausted
+    assert_same(kept(url), before)
+
+
 def test_more_replicates_and_epochs_train_only_what_is_missing(url: str) -> None:
     run(study(search__trials=12), url)
     before = kept(url)
@@ -304,8 +315,6 @@ def test_another_study_under_the_same_name_is_refused_and_the_difference_shown(u
     run(study(search__trials=3), url)
     with pytest.raises(BadInput, match=r"(?s)search\.seed: 0 .*1.*--name"):
         run(study(search__trials=3, search__seed=1), url)
-    with pytest.raises(BadInput, match=r"search\.trials: 3 .*2"):
-        run(study(search__trials=2), url)
     assert len(kept(url)) == 3
 
 

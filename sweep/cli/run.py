@@ -139,6 +139,8 @@ def run(
     say = partial(typer.echo, err=True)
     trained = trained_by(asked, workers=workers, cluster=cluster, say=say)
     outcome = _search(asked, task, storage, wait, allow_code, live, trained)
+    for kept in _kept(asked, outcome.result.study):
+        say(kept)
     _end(outcome, storage, page, as_json)
 
 
@@ -151,6 +153,20 @@ def _data(study: "Study", allow_code: bool) -> "Task":
     for sentence in [*said, f"The study is called {study.name}."] if said else []:
         typer.echo(sentence, err=True)
     return task
+
+
+def _kept(asked: "Study", there: "Study") -> list[str]:
+    """A sentence where the stored study has had more than is asked for now."""
+    more = [
+        f"{getattr(have, key)} {key}"
+        for want, have, key in (
+            (asked.search, there.search, "trials"),
+            (asked.training, there.training, "replicates"),
+            (asked.training, there.training, "epochs"),
+        )
+        if getattr(have, key) > getattr(want, key)
+    ]
+    return [f"The study was extended before, and keeps its {' and '.join(more)}."] if more else []
 
 
 def _search(

@@ -6,7 +6,7 @@ import pytest
 
 from studies.errors import BadInput
 from studies.space import Choice, Range
-from studies.study import BuiltinTask, CsvTask, Difference, differences, extends
+from studies.study import BuiltinTask, CsvTask, Difference, at_least, differences, extends
 from studies.tasks.first_value import FirstValue
 
 
@@ -169,3 +169,12 @@ def test_differences_name_key_old_and_new(small):
 )
 def test_more_of_the_same_extends_a_study_and_nothing_else(small, settings, yes):
     assert extends(small, small.changed(settings)) is yes
+
+
+def test_a_study_keeps_what_it_has_more_of(small):
+    larger = small.changed({"search.trials": 9, "training.replicates": 7})
+    asked = small.changed({"training.epochs": 80, "training.target": 0.9})
+    kept = at_least(larger, asked)
+    assert (kept.search.trials, kept.training.replicates, kept.training.epochs) == (9, 7, 80)
+    assert kept.training.target == 0.9
+    assert at_least(small, larger) == larger
