@@ -119,9 +119,22 @@ def _save_figures(study: "OptunaStudy", result: StudyResult) -> tuple[str, ...]:
     wanted = [name for name in [*FIGURES, *landscape, *solved] if name in found]
     for place, name in enumerate(wanted):
         # The dashboard's cards have a height of their own.
-        found[name].update_layout(height=None)
-        save_plotly_graph_object(study, found[name], graph_object_id=f"sweep-{place}")
+        figure = _without_loss(found[name]) if name == "curves" else found[name]
+        figure.update_layout(height=None, title={"x": 0.02, "xref": "container"})
+        save_plotly_graph_object(study, figure, graph_object_id=f"sweep-{place}")
     return tuple(wanted)
+
+
+def _without_loss(curves: Any) -> Any:
+    """The figure of learning curves with accuracy and plateaus only: a card is too low for three."""
+    curves.data = [trace for trace in curves.data if trace.yaxis != "y2"]
+    layout = curves.layout
+    layout.shapes = [shape for shape in layout.shapes if shape.yref != "y2"]
+    layout.annotations = [one for one in layout.annotations if one.yref != "y2"]
+    layout.yaxis2 = None
+    layout.yaxis.domain, layout.yaxis3.domain = (0.2, 1.0), (0.0, 0.14)
+    layout.xaxis.anchor = "y3"
+    return curves
 
 
 def note(result: StudyResult, left_out: str = "") -> str:
