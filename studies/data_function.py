@@ -1,15 +1,10 @@
 """Data that a person's function makes. It is code, so it is called only where that is allowed."""
 
 import contextlib
-import importlib.util
-import inspect
-import os
 import random
 import sys
-import traceback
 from collections.abc import Generator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -17,17 +12,17 @@ import numpy as np
 from studies import data_batches
 from studies.data_files import Read, check_numbers, labels, task_of
 from studies.errors import BadInput
-from studies.own import digest, short_name
+from studies.functions import check_allowed, function_of, short_name, told
 from studies.tasks import Task
 
 RETURNED = ("x", "y", "classes", "columns", "groups", "validation")
 """What a function may return in a dictionary; of `validation`, a pair of its own x and y."""
 
 
-def call(model: str, code: str, arguments: Mapping[str, Any], *, allow_code: bool) -> Read:
+def call(function: str, code: str, arguments: Mapping[str, Any], *, allow_code: bool) -> Read:
     """The data that a function makes, called with `arguments`.
 
-    `model` is the function as `studies.own.located` names it, `code` the digest that its file had
+    `function` is named as `studies.functions.located` does, `code` the digest that its file had
     when the study was read. It returns a pair of arrays x and y, as an NPZ file has them; a data
     set of TensorFlow's or Keras's in batches; two of either, of which the second is to validate on;
     or a dictionary with x and y and what else is in `RETURNED`. What it prints goes to standard
@@ -37,21 +32,15 @@ def call(model: str, code: str, arguments: Mapping[str, Any], *, allow_code: boo
     Raises BadInput where code is not allowed, before anything of it is imported; and for a function
     that raises, with its own traceback, or returns something else.
     """
-    name, path = short_name(model), Path(model.rpartition(":")[0])
-    if not allow_code:
-        raise BadInput(
-            f"task.function = {name} is Python code, which can do anything that you can; with "
-            "--allow-code it is called, and without nothing of it is imported"
-        )
-    if digest(model) != code:
-        raise BadInput(f"{path} is not the file that the study was read with; it changed since")
+    check_allowed("task.function", function, code, allow_code=allow_code)
+    name = short_name(function)
     try:
         with contextlib.redirect_stdout(sys.stderr), _seeded():
-            returned = _gathered(name, _function(model)(**arguments))
+            returned = _gathered(name, function_of(function, code)(**arguments))
     except BadInput:
         raise
     except (Exception, SystemExit) as error:
-        raise BadInput(f"{name} failed:\n{_told(error, path)}") from error
+        raise BadInput(f"{name} failed:\n{told(error, function)}") from error
     return _taken(name, returned)
 
 
@@ -85,24 +74,6 @@ def _gathered(name: str, returned: Any) -> Any:
     if all(isinstance(part, tuple) and len(cast(tuple[Any, ...], part)) == 2 for part in parts):
         return {"x": parts[0][0], "y": parts[0][1], "validation": parts[1]}
     return returned
-
-
-def _function(model: str) -> Any:
-    path, _, name = model.rpartition(":")
-    file = Path(path)
-    specification = importlib.util.spec_from_file_location(file.stem, file)
-    if specification is None or specification.loader is None:
-        raise BadInput(f"{path} cannot be imported")
-    module = importlib.util.module_from_spec(specification)
-    sys.path.insert(0, str(file.parent))
-    try:
-        specification.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(file.parent))
-    function = getattr(module, name, None)
-    if not inspect.isroutine(function):
-        raise BadInput(f"{path} has no function {name}")
-    return function
 
 
 def _taken(name: str, returned: object) -> Read:
@@ -171,11 +142,3 @@ def _names(name: str, key: str, given: Any, own: tuple[str, ...]) -> tuple[str, 
     if len(names) != len(own):
         raise BadInput(f"{name}: {len(names)} {key}, where there are {len(own)}")
     return names
-
-
-def _told(error: BaseException, path: Path) -> str:
-    directory = str(path.parent) + os.sep
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename.startswith(directory)] or frames[-3:]
-    lines = ["Traceback (most recent call last):\n", *traceback.format_list(own)]
-    return "".join([*lines, *traceback.format_exception_only(error)]).rstrip()

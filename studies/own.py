@@ -1,25 +1,17 @@
 """A person's own model: a Python function that returns a compiled Keras model.
 
-A study file names it as `model = "mymodels:build"`. Reading the file here runs none of it: that the
-function is there is seen in its text. A study's runs depend on that text, so a digest of it is part
-of what they are known by.
+A study file names it as `model = "mymodels:build"`, as `studies.functions` reads it. A study's runs
+depend on what is in that file, so a digest of it is part of what they are known by.
 """
 
-import ast
-import hashlib
 import keyword
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from studies.errors import BadInput
-from studies.problems import nearest, plain
 
 RESERVED = ("function", "code", "goal", "model", "epochs", "replicates", "target", "time_limit")
 """Names that no argument of an own model's function can have in a study."""
@@ -103,54 +95,6 @@ def is_value(value: Any) -> bool:
     )
 
 
-def located(model: object, directory: str | os.PathLike[str]) -> str:
-    """A study file's `model` with the full path of its file: "/home/me/mymodels.py:build".
-
-    `directory` is that of the study file. Raises ValueError for what names no function in a file
-    that is there and is Python.
-    """
-    where, colon, function = model.rpartition(":") if isinstance(model, str) else ("", "", "")
-    if not colon or not where or not function.isidentifier():
-        raise ValueError('a file and a function in it, such as "mymodels:build"')
-    name = where if where.endswith(".py") else f"{where.replace('.', '/')}.py"
-    path = Path(directory, name).expanduser().absolute()
-    try:
-        if not path.is_file():
-            raise ValueError(f"a function in a file that is there, and {path} is not")
-        tree = ast.parse(path.read_bytes(), str(path))
-    except SyntaxError as error:
-        said = f"{error.msg}, line {error.lineno}"
-        raise ValueError(f"a function in a Python file, and {path} is none: {said}") from None
-    except (OSError, ValueError) as error:
-        if str(error).startswith("a function"):
-            raise
-        raise ValueError(f"a function in a file that can be read: {path}: {error}") from None
-    names = _names(tree)
-    if function not in names:
-        near = nearest(function, names)
-        hint = f"; did you mean {near}?" if near else ""
-        raise ValueError(f"a function of {path.name}, which has no {plain(function)}{hint}")
-    return f"{path}:{function}"
-
-
-def digest(model: str) -> str:
-    """16 hexadecimal digits that the file of a located model has as long as it is not changed.
-
-    Raises BadInput where it cannot be read.
-    """
-    path = Path(model.rpartition(":")[0])
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def short_name(model: str) -> str:
-    """A located model without its directory: "mymodels:build"."""
-    path, _, function = model.rpartition(":")
-    return f"{Path(path).stem}:{function}"
-
-
 def is_imported(code: str | None) -> bool:
     """Whether this digest says that a study was taken over, with no function to be called."""
     return code == IMPORTED
@@ -167,16 +111,3 @@ def configuration_from(identity: Mapping[str, Any]) -> Any:
 
     kind = OwnModel if "function" in identity else Configuration
     return kind.model_validate(identity)
-
-
-def _names(tree: ast.Module) -> list[str]:
-    """What a module's text defines or imports at its top, so far as that can be seen."""
-    names: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.append(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            names += [alias.asname or alias.name for alias in node.names]
-        elif isinstance(node, ast.Assign):
-            names += [target.id for target in node.targets if isinstance(target, ast.Name)]
-    return names

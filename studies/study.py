@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, 
 
 from studies.errors import BadInput
 from studies.files import first_bytes
-from studies.own import OwnModel, short_name
+from studies.functions import short_name
+from studies.own import OwnModel
 from studies.problems import nearest, quoted, shown, unknown, wrong
 from studies.run import Configuration
 from studies.space import Choice, Range, parse_space, space_problems

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from studies.own import Goal, digest, is_argument, located
+from studies.functions import digest, located
+from studies.own import Goal, is_argument
 from studies.problems import checked, shown, unknown, wrong
 from studies.run import DEFAULT_LEARNING_RATE, Configuration
 from studies.space import Space, contains, grid_problems, is_setting, setting

@@ -13,7 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from studies import data_files, data_function
 from studies.csv_task import CsvReading, check_delimiter, read_csv_task
-from studies.own import digest, is_argument, is_value, located
+from studies.functions import digest, located
+from studies.own import is_argument, is_value
 from studies.preparing import Preparation, prepared
 from studies.problems import checked, nearest, wrong
 from studies.tasks import Task, builtin_tasks, make_task

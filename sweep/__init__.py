@@ -14,9 +14,28 @@ Nothing is imported before it is used: the command line begins here as well.
 """
 
 import sys
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+
+
+def _look_elsewhere_than_here() -> None:
+    """Takes the working directory, where `python -m` looks first, out of where modules are found:
+    a csv.py or keras.py that lies there is a person's, and nothing for what is imported here.
+    """
+    # While Python looks for the module that -m names, that stands in the place of its path.
+    if sys.argv[:1] != ["-m"] or sys.flags.safe_path:
+        return
+    named = sys.orig_argv[-len(sys.argv)].partition(".")[0]
+    beside = __file__.rpartition("/sweep/")[0] or __file__.rpartition("\\sweep\\")[0]
+    if named == "sweep" or (named.startswith("-") and named.endswith("msweep")):
+        here = sys.path.pop(0)
+        if here == beside and here not in sys.path:
+            sys.path.append(here)
+
+
+_look_elsewhere_than_here()
+
+from importlib import import_module  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
     from storage.failures import StorageFailure
@@ -49,7 +68,7 @@ def __dir__() -> list[str]:
 
 def _take_our_own() -> None:
     """Imports the packages beside this one before a person's modules of these names can be found:
-    `python -m` looks into the working directory first.
+    a script's directory, or that of `python -c`, comes first.
     """
     root = Path(__file__).parent.parent
     sys.path.insert(0, str(root))

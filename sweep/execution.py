@@ -13,8 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from studies.errors import BadInput
-from studies.own import digest, short_name
+from studies.functions import check_allowed, file_of
 from studies.run import FinishedRun, Run
 from studies.study import Study
 from studies.tasks import Task
@@ -30,22 +29,12 @@ GRACE = 10.0
 def check_own_model(study: Study, *, allow_code: bool) -> None:
     """That a study's own model may be run, and is the one that the study was read with.
 
-    Nothing of it is imported for that. Raises BadInput.
+    Raises BadInput as `studies.functions.check_allowed` does.
     """
-    model = study.training.model
-    if model is None:
-        return
-    if not allow_code:
-        raise BadInput(
-            f"{study.name}: training.model = {short_name(model)} is Python code, which can do "
-            "anything that you can; with --allow-code it is run, and without nothing of it is "
-            "imported"
-        )
-    if digest(model) != study.training.code:
-        raise BadInput(
-            f"{study.name}: {model.rpartition(':')[0]} is not the file that the study was read "
-            "with; it changed since"
-        )
+    training = study.training
+    if training.model is not None:
+        key = f"{study.name}: training.model"
+        check_allowed(key, training.model, training.code, allow_code=allow_code)
 
 
 def train_own_models(
@@ -54,7 +43,8 @@ def train_own_models(
     """Trains runs of a study's own model and yields each when it ends, as `sweep.engine.train`.
 
     In `workers` processes, by default one per core. A run that takes longer than the study's
-    `time_limit`, or whose process ends, has failed.
+    `time_limit`, or whose process ends, has failed. Raises BadInput where a process is to be
+    started and the file of the function has changed.
     """
     from sweep.machine import cores
 
@@ -64,10 +54,7 @@ def train_own_models(
         raise ValueError(f"{study.name} has no own model")
     exhausted = False
     with tempfile.TemporaryDirectory(prefix="sweep-") as logs:
-        places = [
-            _Process(Path(logs, f"{n}.log"), task, model, study.training.time_limit)
-            for n in range(workers or cores())
-        ]
+        places = [_Process(Path(logs, f"{n}.log"), task, study) for n in range(workers or cores())]
         try:
             while True:
                 for place in places:
@@ -107,8 +94,9 @@ class _Training:
 class _Process:
     """A place for one process, which is started when it is first needed and when one has died."""
 
-    def __init__(self, log: Path, task: Task, model: str, limit: float | None) -> None:
-        self.log, self.task, self.model, self.limit = log, task, model, limit
+    def __init__(self, log: Path, task: Task, study: Study) -> None:
+        self.log, self.task, self.study = log, task, study
+        self.model, self.limit = study.training.model or "", study.training.time_limit
         self.training: _Training | None = None
         self._process: SpawnedProcess | None = None
         self._runs = 0
@@ -117,6 +105,8 @@ class _Process:
         if self._runs >= RUNS_OF_A_PROCESS:
             self.end()
         if self._process is None:
+            # What it imports is the file as it is now.
+            check_own_model(self.study, allow_code=True)
             self._process = SpawnedProcess(self.log, _prepare, self.task, self.model)
             self._runs = 0
         self._runs += 1
@@ -169,7 +159,7 @@ class _Process:
 
 
 def _of(line: str, model: str) -> bool:
-    return f'File "{model.rpartition(":")[0]}"' in line
+    return f'File "{file_of(model)}"' in line
 
 
 def _finished(busy: list[_Process]) -> Iterator[FinishedRun]:

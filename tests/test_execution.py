@@ -154,3 +154,13 @@ def test_nothing_to_train_is_no_reason_to_wait(study):
     assert list(train_own_models([], task, study=study)) == []
     with pytest.raises(RuntimeError, match="no run is in training"):
         next(train_own_models([None], task, study=study))
+
+
+def test_a_file_that_changes_meanwhile_is_not_run_under_the_old_name(study, tmp_path):
+    task = study.load_task()
+    training = train_own_models(iter(asked(study, "die", "dense")), task, study=study, workers=1)
+    assert next(training).ended == "failed"
+    (tmp_path / "mymodels.py").write_text("raise RuntimeError\n" + MODELS)
+    with pytest.raises(BadInput, match="it changed since"):
+        next(training)
+    assert active_children() == []

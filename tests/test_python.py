@@ -344,6 +344,27 @@ def test_a_study_that_cannot_be_is_refused(
     assert not list(here.glob("*.db"))
 
 
+@pytest.mark.parametrize("key", ["model", "function"])
+def test_a_person_s_function_is_run_only_where_that_is_allowed(here: Path, key: str) -> None:
+    Path("mine.py").write_text(
+        "import pathlib\n\npathlib.Path('imported').touch()\n\n\ndef build(units, layers,"
+        " optimizer):\n    pass\n\n\ndef data():\n    return [[0.0], [1.0]] * 20, [0, 1] * 20\n"
+    )
+    text = STUDY + 'model = "mine:build"\n'
+    if key == "function":
+        text = STUDY.replace('name = "first-value"\nrecords = 64', 'function = "mine:data"')
+    Path("mine.toml").write_text(text)
+    with pytest.raises(sweep.BadInput, match=f"{key} = mine:.* is Python code.*allow_code=True"):
+        sweep.run("mine.toml", progress=False)
+    assert not Path("imported").exists()
+    assert not Path("sweep.db").exists()
+
+    result = sweep.run("mine.toml", progress=False, allow_code=True)
+    assert len(result.runs) == 18
+    # Runs are made up here, so only the data's function is called in this process.
+    assert Path("imported").exists() == (key == "function")
+
+
 def test_a_study_or_a_storage_that_is_not_there_is_refused(here: Path) -> None:
     with pytest.raises(sweep.BadInput, match=r"sweep\.db"):
         sweep.open("small")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from studies.errors import BadInput
-from studies.own import is_imported, short_name
+from studies.functions import short_name
+from studies.own import is_imported
 from sweep.cli.options import (
     DEFAULT_STORAGE,
     Json,

@@ -7,19 +7,15 @@ or a pair of that and a dictionary of more arguments for `fit`: `callbacks`, `va
 back are `validation_data`, unless the function gives other data.
 """
 
-import importlib.util
 import inspect
 import math
-import os
-import sys
-import traceback
 from collections.abc import Callable, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
+from studies.errors import BadInput
+from studies.functions import function_of, told
 from studies.own import Goal, OwnModel
 from studies.run import Ending, FinishedRun, Run
 from studies.tasks import Task
@@ -38,16 +34,13 @@ ACCURACIES = (
 )
 """The metrics that are the accuracy of a run, the first that there is."""
 
-LONGEST_ERROR = 4_000
-"""Characters of a traceback that are kept: its end."""
-
 
 class Failure(Exception):
     """A run of an own model cannot go on; the message says why, for the person who wrote it."""
 
 
 def train_own(run: Run, task: Task, model: str) -> FinishedRun:
-    """Trains one run of an own model; `model` is its function, as `studies.own.located` names it.
+    """Trains one run of an own model; its function `model` is a located one.
 
     Keras's seeds are set from the run's (`keras.utils.set_random_seed`), so the same run is the
     same again. It ends where its goal is reached or its loss is not finite, else at its budget; a
@@ -65,10 +58,10 @@ def train_own(run: Run, task: Task, model: str) -> FinishedRun:
             raise Failure("fit ended before the first epoch did")
     except KeyboardInterrupt:
         raise
-    except Failure as failure:
+    except (Failure, BadInput) as failure:
         return failed(run, str(failure), recorded, parameters)
     except BaseException as error:
-        return failed(run, _told(error, Path(model.rpartition(":")[0])), recorded, parameters)
+        return failed(run, told(error, model), recorded, parameters)
     return _finished(run, recorded, parameters)
 
 
@@ -86,7 +79,7 @@ def _built(run: Run, task: Task, model: str) -> tuple[Any, dict[str, Any]]:
     keras = keras_on_tensorflow()
     keras.backend.clear_session()
     keras.utils.set_random_seed(run.seed)
-    function = _function(model)
+    function = function_of(model, cast(OwnModel, cast(object, run.configuration)).code)
     name = getattr(function, "__name__", model.rpartition(":")[2])
     returned = function(**_arguments(function, run, task))
     network: Any = returned
@@ -222,40 +215,6 @@ def _curves(rows: list[dict[str, float]], series: tuple[str, ...], parameters: f
         for column, name in enumerate(series):
             curves[place, column] = known.get(name, math.nan)
     return curves
-
-
-@cache
-def _function(model: str) -> Callable[..., Any]:
-    """The function, its file imported once in this process."""
-    where, _, name = model.rpartition(":")
-    path = Path(where)
-    sys.path.insert(0, str(path.parent))
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    if specification is None or specification.loader is None:
-        raise Failure(f"{path} cannot be imported")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[path.stem] = module
-    specification.loader.exec_module(module)
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise Failure(f"{path} has no function {name}")
-    return function
-
-
-def _told(error: BaseException, path: Path) -> str:
-    """An error with its traceback from the person's own code on, which is theirs to read."""
-    here = str(Path(__file__).parent)
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(here)
-    ]
-    directory = str(path.parent) + os.sep
-    own = [place for place, frame in enumerate(frames) if frame.filename.startswith(directory)]
-    shown = frames[own[0] :] if own else frames[-3:]
-    lines = ["Traceback (most recent call last):\n", *traceback.format_list(shown)]
-    lines += traceback.format_exception_only(error)
-    return "".join(lines)[-LONGEST_ERROR:].rstrip()
 
 
 def _described(value: object) -> str:

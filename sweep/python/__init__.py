@@ -41,6 +41,7 @@ def run(
     wait: bool = False,
     workers: int | None = None,
     cluster: str | None = None,
+    allow_code: bool = False,
 ) -> Result:
     """Runs a study to its end, or goes on with it where it stopped, and returns what it found.
 
@@ -63,6 +64,9 @@ def run(
     - `workers`: train in so many processes beside this one, which a script may only ask for under
       `if __name__ == "__main__":`; left out, it is trained in this one.
     - `cluster`: train with the workers of a Dask cluster, whose scheduler has this address.
+    - `allow_code`: run the Python functions that the study file names (`model` in [training],
+      `function` in [task]), which can do whatever you can; left out, such a study is refused
+      before anything of it is imported.
 
     A study that is there is continued; more trials, replicates or epochs extend it. Raises BadInput
     for settings that make no study, or a study of this name that asks for something else;
@@ -71,6 +75,8 @@ def run(
     KeyboardInterrupt what is finished is kept, and the same call goes on.
     """
     from studies.study import asked_settings, asked_study
+    from sweep.execution import check_own_model
+    from sweep.keras.data import load_data
     from sweep.search import run_study
     from sweep.workers import trained_by
 
@@ -88,12 +94,21 @@ def run(
     if twice:
         raise BadInput(f"settings: {twice[0]} is given as an argument as well; leave one out")
     asked = asked_study(study, {**(settings or {}), **changes})
-    task = asked.load_task(say=_say if progress is True else None)
+    check_own_model(asked, allow_code=allow_code)
+    task = load_data(asked, allow_code=allow_code, say=_say if progress is True else None)
     url = _storage(storage)
     said = _say if progress is True else _keep_quiet
     trained = trained_by(asked, workers=workers, cluster=cluster, say=said)
     with trained as train, shown(progress) as show:
-        outcome = run_study(asked, url, task=task, on_progress=show, train=train, wait=wait)
+        outcome = run_study(
+            asked,
+            url,
+            task=task,
+            on_progress=show,
+            train=train,
+            wait=wait,
+            allow_code=allow_code,
+        )
     return Result(outcome.result, url)
 
 

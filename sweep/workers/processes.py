@@ -28,6 +28,9 @@ LOG_LINES = 8
 SILENCE = 60.0
 """Seconds without an answer after which a process is ended: it is suspended, or hangs."""
 
+SAFE_PATH = "PYTHONSAFEPATH"
+"""What keeps a starting Python from looking for modules in the working directory."""
+
 REAPING = 5.0
 """Seconds in which the exit status of a process that has ended is to be known."""
 
@@ -41,14 +44,14 @@ class SpawnedProcess(Executor):
 
     def __init__(self, log: Path, begin: Callable[..., None] | None = None, *arguments: Any):
         self.log = log
-        self._begin = (str(log), begin, arguments)
+        self._begin = (str(log), os.environ.get(SAFE_PATH), begin, arguments)
         self._spawning = _Spawning()
         self._executor: ProcessPoolExecutor | None = None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         if self._executor is None:
             self._executor = ProcessPoolExecutor(1, self._spawning, _prepare, self._begin)
-        with _deaf_to_interrupts() if not self._spawning.processes else nullcontext():
+        with _starting() if not self._spawning.processes else nullcontext():
             return self._executor.submit(fn, *args, **kwargs)
 
     def kill(self) -> None:
@@ -143,6 +146,25 @@ def _process(place: Place) -> SpawnedProcess:
 
 
 @contextmanager
+def _starting() -> Generator[None]:
+    """Processes started within this never hear of Ctrl-C, not even while they start, and do not
+    look for modules in the working directory before they know where this one does."""
+    with _deaf_to_interrupts():
+        before = os.environ.get(SAFE_PATH)
+        os.environ[SAFE_PATH] = "1"
+        try:
+            yield
+        finally:
+            _restore_safe_path(before)
+
+
+def _restore_safe_path(before: str | None) -> None:
+    os.environ.pop(SAFE_PATH, None)
+    if before is not None:
+        os.environ[SAFE_PATH] = before
+
+
+@contextmanager
 def _deaf_to_interrupts() -> Generator[None]:
     """Processes started within this never hear of Ctrl-C, not even while they start."""
     if not hasattr(signal, "pthread_sigmask"):
@@ -155,8 +177,14 @@ def _deaf_to_interrupts() -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _prepare(log: str, begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+def _prepare(
+    log: str,
+    safe_path: str | None,
+    begin: Callable[..., None] | None,
+    arguments: tuple[Any, ...],
+) -> None:
     """The first that is called in a process."""
+    _restore_safe_path(safe_path)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True, name="sweep-parent").start()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)

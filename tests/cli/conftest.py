@@ -1,8 +1,11 @@
 """A study as a user has it in a storage, its runs made up instead of trained."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +96,21 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     import sweep.workers
 
     monkeypatch.setattr(sweep.workers, "trained_by", lambda *_, **__: nullcontext(train))
+
+
+@pytest.fixture
+def in_the_way(empty: Path) -> list[str]:
+    """A file in the working directory for each module that Python or an installed library has,
+    which raises an error when it is imported; their names. Left out are those that `python -m`
+    itself imports, before there is anything of ours."""
+    (empty / "probe.py").write_text("import sys; print(*sys.modules)\n")
+    probed = [sys.executable, "-m", "probe"]
+    before = subprocess.run(probed, capture_output=True, text=True, check=True).stdout.split()
+    names = {*sys.stdlib_module_names, *packages_distributions(), "storage"} - {"sweep", *before}
+    found = sorted(name for name in names if name.isidentifier())
+    for name in found:
+        (empty / f"{name}.py").write_text("raise RuntimeError('theirs')\n")
+    return found
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from studies.run import FinishedRun, Run
 
 MODELS = """
 import pathlib
+import beside
 pathlib.Path("imported").touch()
 print("printed by a module")
 
@@ -48,6 +49,7 @@ target = "val_loss <= 0.1"
 @pytest.fixture
 def own(empty: Path) -> Path:
     Path("mymodels.py").write_text(MODELS)
+    Path("beside.py").touch()
     Path("mine.toml").write_text(STUDY)
     return empty
 
@@ -90,7 +92,9 @@ def test_without_allow_code_nothing_is_imported(own: Path, sweep: Any) -> None:
     assert not Path("sweep.db").exists()
 
 
-def test_with_allow_code_it_is_run_and_standard_output_stays_ours(own: Path) -> None:
+def test_with_allow_code_it_is_run_and_standard_output_stays_ours(
+    own: Path, in_the_way: list[str]
+) -> None:
     words = ("run", "mine.toml", "--allow-code", "--no-report", "--json", "--trials", "1")
     done = subprocess.run(
         [sys.executable, "-m", "sweep", *words], capture_output=True, text=True, check=False
@@ -106,7 +110,7 @@ def test_with_allow_code_it_is_run_and_standard_output_stays_ours(own: Path) -> 
         text=True,
         check=True,
     )
-    assert 'mymodels.py", line 9, in build' in shown.stdout
+    assert 'mymodels.py", line 10, in build' in shown.stdout
     assert "ValueError: a fault of theirs" in shown.stdout
 
 

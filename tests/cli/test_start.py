@@ -34,15 +34,31 @@ def test_what_trains_nothing_imports_nothing_heavy(stored: Path, words: str) -> 
     assert done.stderr.splitlines()[-1].strip() == "imported:"
 
 
-@pytest.mark.parametrize("name", ["studies.py", "storage.py", "studies/__init__.py"])
-def test_a_person_s_modules_may_have_the_names_of_ours(stored: Path, name: str) -> None:
-    Path(name).parent.mkdir(exist_ok=True)
-    Path(name).write_text("raise RuntimeError('theirs')\n")
+@pytest.mark.parametrize("named", [["-m", "sweep"], ["-msweep"], ["-m", "sweep.__main__"]])
+def test_a_person_s_modules_may_have_any_library_s_name(
+    stored: Path, named: list[str], in_the_way: list[str]
+) -> None:
+    assert {"csv", "typing", "optuna", "keras", "sqlalchemy", "storage"} < set(in_the_way)
+    Path("studies").mkdir()
+    Path("studies/__init__.py").write_text("raise RuntimeError('theirs')\n")
     done = subprocess.run(
-        [sys.executable, "-m", "sweep", "list"], capture_output=True, text=True, check=False
+        [sys.executable, *named, "list"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "small" in done.stdout
+
+
+def test_another_s_program_that_imports_sweep_finds_its_own_modules(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("")
+    (tmp_path / "program.py").write_text("import sweep, beside\nprint(beside.__name__)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "program", "sweep"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "beside\n", done.stderr
 
 
 def test_a_module_that_took_the_place_of_ours_is_named(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from studies.functions import digest
 from studies.own import OwnModel
 from studies.preparing import Preparation, prepared
 from studies.run import FinishedRun, Run
@@ -134,7 +135,7 @@ def trained(
     own: Any = OwnModel.model_validate(
         {
             "function": f"mymodels:{function}",
-            "code": "",
+            "code": digest(f"{path}:{function}"),
             "goal": goal,
             "batch_size": 16,
             "width": 8,

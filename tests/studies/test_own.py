@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from studies.errors import BadInput
-from studies.own import Goal, OwnModel, configuration_from, digest, is_argument
+from studies.functions import digest
+from studies.own import Goal, OwnModel, configuration_from, is_argument
 from studies.run import Configuration, Run
 from studies.space import Choice, Range
 from studies.study import Study, differences, extends, read_study
