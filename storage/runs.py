@@ -149,6 +149,19 @@ def find_runs(db: Database, task_fingerprint: str, wanted: Sequence[Run]) -> dic
     return db.read(find)
 
 
+def series_of(db: Database, study: str) -> list[str]:
+    """The names of all series that the runs of a study, given by its uuid, have."""
+    query = (
+        sa.select(runs.c.series)
+        .join(trial_runs, trial_runs.c.run_key == runs.c.key)
+        .where(trial_runs.c.study == study)
+        .distinct()
+        .order_by(runs.c.series)
+    )
+    found = db.read(lambda connection: connection.execute(query).scalars().all())
+    return list(dict.fromkeys(name for names in found for name in names.split(",")))
+
+
 def iter_runs(db: Database, study: str) -> Iterator[StudyRun]:
     """The runs of a study, given by its uuid, as its budget shows them.
 

@@ -41,6 +41,13 @@ Ending = Literal["solved", "censored", "diverged", "failed"]
 """How a run ends. Only an own model's fails: its function or its training raised an error, took
 longer than it may, or took its process down."""
 
+VALUE = "value"
+"""The series of what a trial of another tool's reported; NaN after the last that it did."""
+
+VALUE_ALONE = "final"
+"""The series of a run of which only its last value is known: of no epoch of it, nor how many there
+were. Such a run is another tool's; its curves are no course of anything."""
+
 DEFAULT_LEARNING_RATE: dict[str, float] = {
     "adam": 0.001,
     "sgd": 0.01,
@@ -208,6 +215,21 @@ class FinishedRun:
     def epochs(self) -> int:
         """Epochs trained: the epochs to target where the run solved the task."""
         return len(self.curves)
+
+    @property
+    def timed(self) -> bool:
+        """Whether its epochs and its curve are known; else only that it was solved, or was not."""
+        return VALUE_ALONE not in self.series
+
+    @property
+    def reported(self) -> float | None:
+        """The last value that a trial of another tool's reported; None for a run of ours."""
+        for name in (VALUE, VALUE_ALONE):
+            if name in self.series:
+                values = self.curve(name)
+                finite = np.flatnonzero(np.isfinite(values))
+                return float(values[finite[-1]]) if len(finite) else None
+        return None
 
     def curve(self, name: str) -> np.ndarray:
         """One series, float32 [epochs]."""

@@ -1,14 +1,16 @@
 """Studies that plain Optuna made, taken over to be looked at.
 
-A trial of such a study becomes one run: its intermediate values are the curve, a step an epoch, or
-its value alone is. What counts as solved nobody but its owner knows, so a target is asked for. The
+A trial of such a study becomes one run: its intermediate values are the curve, a step an epoch.
+What counts as solved nobody but its owner knows, so a target is asked for. The
 study reads like one of an own model, whose function is not here: it cannot be continued.
 
 - `value` is what the study reports. `loss` is that where it is minimised and never negative, else
   how far it is from the best that was seen; `accuracy` is that where it is maximised and a share.
 - Chance is where trials begin: the median of the first values. A run has escaped once its loss is
   less than half of that.
-- A trial with fewer steps than others (pruned, stopped) keeps its last value up to the longest.
+- A trial with fewer steps than others (pruned, stopped) keeps its last loss up to the longest.
+- A trial that reported nothing but its value has no curve, and nobody knows its epochs: `final` is
+  that value (see `FinishedRun.timed`).
 """
 
 import hashlib
@@ -28,7 +30,7 @@ from storage.trials import StoredTrial, TaskFacts, complete_mirror, create_study
 from studies.errors import BadInput
 from studies.own import IMPORTED, RESERVED, Goal
 from studies.problems import nearest, plain
-from studies.run import FinishedRun, Run
+from studies.run import VALUE, VALUE_ALONE, FinishedRun, Run
 from studies.study import Study
 from sweep.results import TriedConfiguration, trial_results
 from sweep.values import MOST_TRIALS, attributes, mean_loss
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-SERIES = ("loss", "accuracy", "value")
+SERIES = ("loss", "accuracy", VALUE)
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def import_optuna(
         )
     goal = Goal("value", maximised, target)
     study = _study(theirs, usable, goal, new_name or name)
-    facts, runs = _runs(study, usable, goal, maximised)
+    facts, runs = _runs(theirs, study, usable, goal, maximised)
     tried = [
         TriedConfiguration(number, _params(trial), [run], enqueued=False)
         for number, (trial, run) in enumerate(zip(usable, runs, strict=True))
@@ -123,10 +125,12 @@ def import_optuna(
                 user_attrs={
                     **_plain(trial.user_attrs),
                     "optuna_trial": trial.number,
+                    "optuna_state": trial.state.name,
+                    "optuna_value": trial.value,
                     **attributes(result.summary, few=many),
                 },
                 system_attrs={},
-                intermediate={} if many else mean_loss(result.runs),
+                intermediate={} if many or not result.runs[0].timed else mean_loss(result.runs),
                 run_keys=(result.runs[0].run.key(facts.fingerprint),),
                 started=_aware(trial.datetime_start),
                 finished=_aware(trial.datetime_complete),
@@ -217,7 +221,11 @@ def _widen(space: dict[str, Any], name: str, distribution: Any) -> None:
 
 
 def _runs(
-    study: Study, usable: Sequence["FrozenTrial"], goal: Goal, maximised: bool
+    theirs: "optuna.Study",
+    study: Study,
+    usable: Sequence["FrozenTrial"],
+    goal: Goal,
+    maximised: bool,
 ) -> tuple[TaskFacts, list[FinishedRun]]:
     curves = [_values(trial) for trial in usable]
     everything = np.concatenate(curves)
@@ -238,7 +246,7 @@ def _runs(
     text = json.dumps([study.name, [values.tolist() for values in curves]])
     facts = TaskFacts(
         fingerprint=hashlib.sha256(f"optuna {text}".encode()).hexdigest()[:32],
-        name=f"what Optuna's study {study.name} was about",
+        name=f"unknown (Optuna’s {theirs.study_name})",
         records=1,
         timesteps=1,
         features=1,
@@ -251,14 +259,16 @@ def _runs(
     for number, (trial, values) in enumerate(zip(usable, curves, strict=True)):
         run = Run(study.configuration(_params(trial)), number, study.training.epochs, goal.value)
         table = columns(values)
+        series = SERIES if trial.intermediate_values else (*SERIES[:2], VALUE_ALONE)
         reached = [place for place, value in enumerate(values) if goal.reached(float(value))]
         if reached:
-            runs.append(FinishedRun(run, "solved", table[: reached[0] + 1], SERIES))
+            runs.append(FinishedRun(run, "solved", table[: reached[0] + 1], series))
         elif not np.isfinite(values[-1]):
-            runs.append(FinishedRun(run, "diverged", table, SERIES))
+            runs.append(FinishedRun(run, "diverged", table, series))
         else:
             held = np.repeat(table[-1:], run.epochs - len(table), axis=0)
-            runs.append(FinishedRun(run, "censored", np.concatenate([table, held]), SERIES))
+            held[:, SERIES.index(VALUE)] = np.nan
+            runs.append(FinishedRun(run, "censored", np.concatenate([table, held]), series))
     return facts, runs
 
 

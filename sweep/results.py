@@ -4,6 +4,7 @@
 the plateaus of all runs are found in one pass over their curves.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -219,12 +220,13 @@ def trial_results(
 
 def _parameters(
     configuration: Configuration, features: int, outputs: int, runs: Sequence[FinishedRun]
-) -> int:
-    """Trainable parameters; those of an own model are a series of its runs, 0 if all failed."""
+) -> int | None:
+    """Trainable parameters; those of an own model are a series of its runs, None if all failed."""
     if not is_own(configuration):
         return parameters(configuration, features, outputs)
     counted = [run.curve("parameters")[0] for run in runs if "parameters" in run.series]
-    return int(max((value for value in counted if np.isfinite(value)), default=0))
+    known = [value for value in counted if np.isfinite(value)]
+    return int(max(known)) if known else None
 
 
 def ranking(result: StudyResult, front: Collection[int] | None = None) -> list[TrialResult]:
@@ -245,8 +247,9 @@ def efficiency(trial: TrialResult) -> tuple[float, ...]:
     with fewer parameters comes first, then the earlier one.
     """
     summary = trial.summary
+    size = math.inf if summary.parameters is None else summary.parameters
     first = trial.values[0] if summary.solved else summary.objective
-    return (not summary.solved, first, summary.objective, summary.parameters, trial.number)
+    return (not summary.solved, first, summary.objective, size, trial.number)
 
 
 def pareto_front(result: StudyResult) -> frozenset[int]:

@@ -15,6 +15,9 @@ the dashboard reads all."""
 MOST_TRIALS = 1_000
 """Trials of a study up to which Optuna has intermediate values and more than a few attributes."""
 
+MOST_PARAMETERS = 1e12
+"""What counts for the size of a model that failed before it was known: more than any has."""
+
 _FEW = ("epochs_median", "parameters")
 _MORE = ("epochs_low", "epochs_high", "plateau_median", "ert", "flops")
 
@@ -37,7 +40,7 @@ def objective_values(
         "epochs": summary.objective,
         "updates": summary.objective * updates_per_epoch(configuration, records),
         "flops": summary.objective * flops,
-        "parameters": float(summary.parameters),
+        "parameters": MOST_PARAMETERS if summary.parameters is None else float(summary.parameters),
     }
     return tuple(float(value[name]) for name in objectives)
 

@@ -70,9 +70,12 @@ def test_trials_become_runs_with_their_curves(url, tmp_path):
         assert run.epochs == (solved[0] if solved else 12)
         shown = reported[: run.epochs]
         np.testing.assert_allclose(run.curve("value")[: len(shown)], shown, rtol=1e-6)
-        assert np.array_equal(run.curve("loss"), run.curve("value"))
+        assert np.array_equal(run.curve("loss")[: len(shown)], run.curve("value")[: len(shown)])
+        assert run.timed
         if not solved:
-            assert (run.curve("value")[len(reported) :] == run.curve("value")[-1]).all()
+            # What it did not report any more is no value of it.
+            assert np.isnan(run.curve("value")[len(reported) :]).all()
+            assert run.reported == pytest.approx(reported[-1])
         assert trial.params["learning_rate"] == original.params["learning-rate"]
         assert trial.params["kind"] == str(original.params["kind"])
     assert any(trial.summary.solved for trial in result.trials)
@@ -90,8 +93,8 @@ def test_a_share_to_be_large_is_an_accuracy(url, tmp_path):
     result = taken(url, tmp_path, "shares", 0.5)
     for trial in result.trials:
         (run,) = trial.runs
-        assert run.curve("accuracy")[-1] == run.curve("value")[-1]
-        assert (run.ended == "solved") == (run.curve("value")[-1] >= 0.5)
+        assert run.reported == run.curve("accuracy")[-1]
+        assert (run.ended == "solved") == (run.reported >= 0.5)
 
 
 @pytest.mark.parametrize(
@@ -141,3 +144,127 @@ def test_it_is_taken_and_looked_at_on_the_command_line(url, tmp_path, monkeypatc
     assert sweep("import", "mysql://somewhere/else", "theirs").exit_code == 2
     with open_database("sqlite:///sweep.db") as db:
         assert find_study(db, "ours") is not None
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a storage of studies whose trials told their value alone, all or some."""
+    from sweep.sampling import quiet
+
+    directory = tmp_path_factory.mktemp("bare")
+    url = f"sqlite:///{directory / 'theirs.db'}"
+
+    def objective(sign: int, curves: bool) -> Any:
+        def told(trial: optuna.Trial) -> float:
+            x = trial.suggest_float("x", -1.0, 1.0)
+            kind = trial.suggest_categorical("kind", ["a", "b"])
+            if trial.number == 3:
+                raise ValueError("a fault")
+            value = sign * (x * x + (kind == "b"))
+            for step in range(4 if curves and trial.number % 2 else 0):
+                trial.report(value * (4 - step), step)
+                if trial.number == 5 and step == 1:
+                    raise optuna.TrialPruned
+            return float("nan") if trial.number == 4 else value
+
+        return told
+
+    for name, sign, curves in (("least", 1, False), ("most", -1, False), ("some", -1, True)):
+        study = optuna.create_study(
+            storage=url,
+            study_name=name,
+            direction="minimize" if sign > 0 else "maximize",
+            sampler=optuna.samplers.RandomSampler(seed=1),
+        )
+        study.optimize(objective(sign, curves), n_trials=16, catch=(ValueError,))
+        with open_database(f"sqlite:///{directory / 'sweep.db'}") as db, quiet():
+            import_optuna(url, name, db, target=sign * 0.2, new_name=f"our-{name}")
+    return directory
+
+
+def looked_at(directory: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
+    from sweep.cli import app
+
+    monkeypatch.chdir(directory)
+    monkeypatch.delenv("SWEEP_STORAGE", raising=False)
+    done = CliRunner().invoke(app, list(words))
+    assert done.exit_code == 0, done.output
+    return " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", ["least", "most"])
+def test_of_what_told_its_value_alone_no_epoch_is_claimed(bare, monkeypatch, name):
+    theirs = optuna.load_study(study_name=name, storage=f"sqlite:///{bare / 'theirs.db'}")
+    with open_database(f"sqlite:///{bare / 'sweep.db'}") as db:
+        result = read_results(db, f"our-{name}")
+    from sweep.results import ranking
+
+    best, *_ = ranking(result)
+    assert len(result.trials) == 14
+    assert best.params == theirs.best_params
+    assert best.runs[0].reported == pytest.approx(theirs.best_value)
+    values = [trial.runs[0].reported for trial in ranking(result)]
+    assert values == sorted(values, reverse=name == "most")
+    for trial in result.trials:
+        said = trial.summary
+        assert said.solved == (abs(trial.runs[0].reported) <= 0.2)
+        unknown = (said.epochs_median, said.par2, said.ert, said.plateau_median, said.parameters)
+        assert unknown == (None,) * 5
+
+    def look(*words: str) -> str:
+        return looked_at(bare, monkeypatch, *words)
+
+    assert f"unknown (Optuna’s {name})" in " ".join(look("list").split())
+    shown = look("show", f"our-{name}")
+    assert "a median of" not in shown
+    assert "plateau" not in shown
+    assert "params" not in shown
+    assert "in which epoch they reached it, and how they came there, is unknown" in shown
+    trial = look("show", f"our-{name}", "0")
+    assert "the number of parameters is unknown" in trial
+    assert "its epochs and its curve are unknown" in trial
+    assert "by epoch" not in trial
+    assert "batch_size" not in trial
+    compared = look("compare", f"our-{name}", "--by", "kind")
+    assert "In which epoch is unknown" in compared
+    assert "median" not in compared
+    document = json.loads(looked_at(bare, monkeypatch, "compare", f"our-{name}", "--by", "kind",
+                                    "--json"))  # fmt: skip
+    assert document["contrasts"] == []
+    assert {group["median"] for group in document["groups"]} == {None}
+    page = (bare / look("report", f"our-{name}", "-o", "page.html")).read_text()
+    assert "budget 1 epoch" not in page
+    assert 'id="curves"' not in page
+    assert "is unknown" in page
+
+
+def test_what_was_exported_has_no_epochs_and_no_loss(bare, monkeypatch):
+    import pandas as pd
+
+    looked_at(bare, monkeypatch, "export", "our-some", "-o", "some.parquet")
+    runs, curves = (pd.read_parquet(bare / f) for f in ("some.parquet", "some.curves.parquet"))
+    with_curve = set(curves["trial"])
+    bare_runs = runs[~runs["trial"].isin(with_curve)]
+    assert 0 < len(bare_runs) < len(runs)
+    unknown = ["epochs", "budget", "escape", "plateau", "transition", "loss", "parameters"]
+    assert bare_runs[unknown].isna().all(axis=None)
+    assert runs["value"].notna().all()
+    assert runs["parameters"].isna().all()
+    assert runs[["x", "kind"]].notna().all(axis=None)
+    assert curves["loss"].isna().all()
+    assert curves["value"].notna().any()
+
+
+def test_those_with_curves_are_told_from_those_without(bare, monkeypatch):
+    shown = looked_at(bare, monkeypatch, "show", "our-some")
+    assert "others" in shown
+    assert "They reported their last value only" in shown
+    pruned = next(
+        text
+        for number in range(14)
+        if "censored 2 " in (text := looked_at(bare, monkeypatch, "show", "our-some", str(number)))
+    )
+    assert "value by epoch, each a step that it reported" in pruned
+    compared = looked_at(bare, monkeypatch, "compare", "our-some", "--by", "kind")
+    assert "reported nothing but the last value, so no epochs: left out" in compared
+    looked_at(bare, monkeypatch, "report", "our-some", "-o", "some.html")

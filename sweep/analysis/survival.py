@@ -76,12 +76,15 @@ def objective_value(
     (diverged) adds more than any other. Any trial with a solved replicate stays before them.
     """
     value = par2(epochs, solved, budget)
-    if np.any(solved):
-        return value
+    return value if np.any(solved) else value + _addition(final_loss)
+
+
+def _addition(final_loss: np.ndarray) -> float:
+    """A number in [0, 1) that grows with the losses; one that is not finite adds most."""
     loss = np.maximum(np.asarray(final_loss, dtype=np.float64), 0.0)
     finite = np.isfinite(loss)
     share = 1.0 - 1.0 / (1.0 + np.where(finite, loss, 0.0))
-    return value + float(np.where(finite, 0.99 * share, 0.999).mean())
+    return float(np.where(finite, 0.99 * share, 0.999).mean())
 
 
 def success_rate(
@@ -234,7 +237,9 @@ class Summary:
     `ert_interval`. The medians of escape, plateau and transition count a replicate that never got
     so far as beyond any number, so they are None when fewer than half did. `objective` is what the
     search minimises. `flops` is `ert` times the training FLOPs of an epoch: what it costs to solve
-    the task once, failures included; None where no replicate solved it.
+    the task once, failures included; None where no replicate solved it. Where a run's epochs are
+    not known (`FinishedRun.timed`), all that is in epochs is None, but the objective, which then
+    orders what was solved by its final loss. `parameters` is None where nobody counted them.
     """
 
     replicates: int
@@ -242,13 +247,13 @@ class Summary:
     epochs_median: float | None
     epochs_low: float | None
     epochs_high: float | None
-    par2: float
+    par2: float | None
     ert: float | None
     ert_low: float | None
     ert_high: float | None
     escape_median: float | None
     plateau_median: float | None
-    parameters: int
+    parameters: int | None
     flops: float | None
     solved: int
     censored: int
@@ -260,7 +265,7 @@ class Summary:
 
 
 def summarise(
-    runs: Sequence[FinishedRun], plateaus: Plateaus, *, parameters: int, epoch_flops: float
+    runs: Sequence[FinishedRun], plateaus: Plateaus, *, parameters: int | None, epoch_flops: float
 ) -> Summary:
     """Sums up the replicates of one configuration, trained under one budget.
 
@@ -278,6 +283,31 @@ def summarise(
     median = median_time(ends.epochs, ends.solved)
     running_time = ert_interval(ends.spent, ends.solved, budget)
     escape = median_time(plateaus.escape, ~plateaus.plateau_censored).value
+    if not all(run.timed for run in runs):
+        # Behind all that were solved in known epochs, before all that were not solved.
+        found = np.where(ends.solved, budget, 2 * budget).mean() + _addition(ends.final_loss)
+        return Summary(
+            replicates=len(runs),
+            success_rate=rate,
+            epochs_median=None,
+            epochs_low=None,
+            epochs_high=None,
+            par2=None,
+            ert=None,
+            ert_low=None,
+            ert_high=None,
+            escape_median=None,
+            plateau_median=None,
+            parameters=parameters,
+            flops=None,
+            solved=solved,
+            censored=len(runs) - solved - diverged,
+            diverged=diverged,
+            success_low=rate_low,
+            success_high=rate_high,
+            transition_median=None,
+            objective=float(found),
+        )
     return Summary(
         replicates=len(runs),
         success_rate=rate,

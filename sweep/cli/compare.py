@@ -167,10 +167,11 @@ def _show(found: "StudyComparison", restarts: bool) -> None:
     out.print()
     out.print(groups_table(found))
     out.print()
-    drawing = restart_curves if restarts else survival_curves
-    typer.echo(drawing(found, out.width, colours), color=colours)
-    out.print()
-    out.print(contrasts_table(found))
+    if found.timed:
+        drawing = restart_curves if restarts else survival_curves
+        typer.echo(drawing(found, out.width, colours), color=colours)
+        out.print()
+        out.print(contrasts_table(found))
     if found.notes:
         out.print()
         out.print(textwrap.fill(" ".join(found.notes), width), soft_wrap=True)

@@ -27,6 +27,8 @@ def heading(found: StudyComparison) -> str:
     names = listed([result.name for result in found.studies])
     by = {"trial": "", "study": ""}.get(found.by, f" by {words(found.by)}")
     measure = found.measure.title.format(target=found.target)
+    if not found.timed:
+        measure = f"runs that reached {found.target}"
     return f"{names}: {measure}{by}"
 
 

@@ -85,7 +85,7 @@ def _take_over(
         )
     with open_database(storage) as ours, quiet():
         taken = import_optuna(source, name, ours, target=target, new_name=new_name)
-    left = f", {taken.left_out} left out that reported no number" if taken.left_out else ""
+    left = f", {taken.left_out} left out that gave no finite value" if taken.left_out else ""
     typer.echo(f"{taken.name}: {taken.trials:,} trials{left}")
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from storage.database import Database
+    from storage.trials import StoredStudy
+    from studies.study import Study
     from sweep.results import TrialResult
 
 TRIALS_AT_ONCE = 50
@@ -85,32 +87,35 @@ def export(
     for path in (output, curves):
         writable(path, "--output")
     from storage.database import open_database
+    from storage.runs import series_of
+    from storage.trials import find_study
+    from studies.study import Study
     from sweep.tables import curve_schema, curve_table, run_schema, run_table
 
     with open_database(storage, create=False) as database:
-        existing(database, name)
+        stored = find_study(database, existing(database, name))
+        assert stored is not None
+        study = Study.from_document(stored.document, stored.name)
+        series = series_of(database, stored.uuid)
         with (
             writing(output),
-            _tables(output, run_schema()) as runs,
-            _tables(curves, curve_schema()) as points,
+            _tables(output, run_schema(study)) as runs,
+            _tables(curves, curve_schema(series)) as points,
         ):
-            for trials in _trials(database, name):
-                runs.write_table(run_table(name, trials))
-                points.write_table(curve_table(trials))
+            for trials in _trials(database, stored, study):
+                runs.write_table(run_table(study, trials))
+                points.write_table(curve_table(trials, series))
     typer.echo(f"{output}\n{curves}")
 
 
-def _trials(database: "Database", name: str) -> Generator[list["TrialResult"]]:
+def _trials(
+    database: "Database", stored: "StoredStudy", study: "Study"
+) -> Generator[list["TrialResult"]]:
     """The finished trials of a study in order, `TRIALS_AT_ONCE` at a time."""
     from storage.runs import iter_runs
-    from storage.trials import find_study, read_trials
-    from studies.study import Study
+    from storage.trials import read_trials
     from sweep.results import TriedConfiguration, trial_results
 
-    stored = find_study(database, name)
-    if stored is None:
-        return
-    study = Study.from_document(stored.document, stored.name)
     params = {trial.number: trial.params for trial in read_trials(database, stored.uuid)}
     by_trial = itertools.groupby(iter_runs(database, stored.uuid), key=lambda run: run.number)
     tried = (

@@ -9,9 +9,11 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from studies.run import VALUE, FinishedRun
 from sweep.analysis.segments import held_levels, later_plateaus_of
 from sweep.cli.screens import table
 from sweep.report.drawing import interval, percent
@@ -35,14 +37,19 @@ def ranking_table(rows: Sequence[Row], goals: Sequence[str] = ()) -> Table:
     mark.
     """
     others = [(place, name) for place, name in enumerate(goals) if place]
+    foreign = any(row.reported is not None for row in rows)
+    timed = any(row.timed for row in rows)
+    size = ("value", "right") if foreign else ("params", "right")
     front = [("front", "right")] if others else []
-    last = [(words(name), "right") for _, name in others] or [("params", "right")]
+    last = [(words(name), "right") for _, name in others] or [size]
 
     def ending(row: Row) -> list[str]:
         values = row.objectives
         if others and len(values) == len(goals):
             return [MEASURES[name].text(values[place]) for place, name in others]
-        return ["–" for _ in others] or [str(row.parameters)]
+        if foreign:
+            return [number(row.reported)]
+        return ["–" for _ in others] or ["–" if row.parameters is None else str(row.parameters)]
 
     return table(
         [
@@ -50,8 +57,7 @@ def ranking_table(rows: Sequence[Row], goals: Sequence[str] = ()) -> Table:
             ("trial", "right"),
             ("configuration", "left"),
             ("solved", "right"),
-            ("epochs (95 %)", "right"),
-            ("plateau", "right"),
+            *([("epochs (95 %)", "right"), ("plateau", "right")] if timed else []),
             *last,
             *front,
         ],
@@ -61,8 +67,7 @@ def ranking_table(rows: Sequence[Row], goals: Sequence[str] = ()) -> Table:
                 f"{row.number}{'*' if row.enqueued else ''}",
                 row.label,
                 f"{row.solved}/{row.replicates}",
-                _epochs(row),
-                number(row.plateau),
+                *([_epochs(row), number(row.plateau)] if timed else []),
                 *ending(row),
                 *(["●" if row.front else ""] if front else []),
             )
@@ -104,16 +109,25 @@ def trial_sentence(result: StudyResult, trial: TrialResult) -> str:
     """A trial's settings and what its replicates say, levels held after the escape included."""
     row = next(row for row in ranked(result) if row.number == trial.number)
     identity = trial.configuration.identity()
+    if row.reported is not None:
+        # The rest of it stands in for what nobody here knows.
+        identity = {**trial.params, "target": result.study.training.bound or ""}
     settings = ", ".join(f"{name} {_value(value)}" for name, value in identity.items())
     solved = f"solved by {row.solved} of {row.replicates} replicates"
     by = ranked_by(result.study.search.objectives)
     if row.median is not None:
         solved += f", median {_epochs(row)} epochs"
-    return (
-        f"{result.name}, trial {trial.number}, place {row.place} of {len(result.trials)} {by}: "
-        f"{solved}, PAR2 {number(row.par2)}.\n{settings}; {trial.summary.parameters} parameters."
-        f"{_levels(result, trial)}"
-    )
+    size = trial.summary.parameters
+    sized = "the number of parameters is unknown" if size is None else f"{size} parameters"
+    place = f"{result.name}, trial {trial.number}, place {row.place} of {len(result.trials)}"
+    if not row.timed:
+        return (
+            f"{place}: {'solved' if row.solved else 'not solved'}, its last value "
+            f"{number(row.reported)}. It reported nothing before that, so its epochs and its "
+            f"curve are unknown.\n{settings}; {sized}."
+        )
+    said = f"{place} {by}: {solved}, PAR2 {number(row.par2)}.\n{settings}; {sized}."
+    return said + _levels(result, trial)
 
 
 def _levels(result: StudyResult, trial: TrialResult) -> str:
@@ -149,23 +163,31 @@ def _epochs(row: Row) -> str:
 def replicates_table(trial: TrialResult) -> Table:
     """The replicates of a trial: how each ended, its epochs, escape, plateau and last values."""
     found = trial.plateaus
+    foreign = trial.runs[0].reported is not None
     lines: list[tuple[str, ...]] = []
     for place, run in enumerate(trial.runs):
         length = int(found.plateau_length[place])
+        steps = np.isfinite(run.curve(VALUE)).sum() if VALUE in run.series else run.epochs
+        times = (
+            str(steps),
+            number(float(found.escape[place])),
+            f">{length}" if found.plateau_censored[place] else str(length),
+            number(float(found.transition_length[place])),
+        )
         lines.append(
             (
                 str(place),
                 run.ended,
-                str(run.epochs),
-                number(float(found.escape[place])),
-                f">{length}" if found.plateau_censored[place] else str(length),
-                number(float(found.transition_length[place])),
-                number(float(run.curve("loss")[-1])),
-                number(float(run.curve("accuracy")[-1])),
+                *(times if run.timed else ("–",) * len(times)),
+                *(
+                    (number(run.reported),)
+                    if foreign
+                    else (number(float(run.curve(name)[-1])) for name in ("loss", "accuracy"))
+                ),
             )
         )
     headings = ("replicate", "ended", "epochs", "escape", "plateau", "transition")
-    headings = (*headings, "loss", "accuracy")
+    headings = (*headings, *(("value",) if foreign else ("loss", "accuracy")))
     return table([(h, "left" if h == "ended" else "right") for h in headings], lines)
 
 
@@ -175,13 +197,13 @@ def curves(trial: TrialResult, series: str, width: int, colours: bool) -> str:
     Dotted lines mark chance and, where a replicate escaped, the median escape; up to there the axis
     is heavy. At most `MOST_CURVES` replicates are drawn.
     """
-    import numpy as np
-
     from sweep.cli.plot import COLOURS, Plot
 
     shown = trial.runs[:MOST_CURVES]
     band = trial.plateaus.band
     share = series in ("accuracy", "val_accuracy")
+    if series == VALUE:
+        return _values(shown, width, colours)
     chance = band.accuracy if share else band.loss
     # One diverging replicate must not press all others flat against the axis.
     ceiling = 1.0 if share else 3 * chance
@@ -214,6 +236,42 @@ def curves(trial: TrialResult, series: str, width: int, colours: bool) -> str:
     heading = textwrap.fill(f"{called} by epoch – dotted: {marks}{also}", width)
     heavy_to = escape - 1 if escape is not None and escape > 1 else None
     return "\n".join([heading, *plot.lines(along, ticks, colours, heavy_to)])
+
+
+def _values(runs: Sequence[FinishedRun], width: int, colours: bool) -> str:
+    """What trials of another tool's reported, over its steps; a dotted line marks the target."""
+    from sweep.cli.plot import COLOURS, Plot
+
+    target = runs[0].run.target
+    lines = [(np.flatnonzero(np.isfinite(run.curve(VALUE))) + 1, run.curve(VALUE)) for run in runs]
+    lines = [(steps, values[steps - 1].astype(float)) for steps, values in lines if len(steps)]
+    everything = np.concatenate([[target], *(values for _, values in lines)])
+    low, high = float(everything.min()), float(everything.max())
+    room = 0.02 * (high - low) or abs(high) or 1.0
+    heights = (low, (low + high) / 2, high)
+    ticks = {height: number(height) for height in heights}
+    margin = max(len(text) for text in ticks.values()) + 1
+    highest = max(2, *(int(steps[-1]) for steps, _ in lines))
+    size = (max(1, width - margin), CURVES_HEIGHT)
+    plot = Plot(*size, (1, highest), (low - room, high + room))
+    plot.level(target)
+    for place, (steps, values) in enumerate(lines):
+        plot.curve(steps, values, COLOURS[place % len(COLOURS)])
+    along = sorted({round(1 + (highest - 1) * share / 5) for share in range(6)})
+    heading = f"value by epoch, each a step that it reported – dotted: target {number(target)}"
+    return "\n".join([textwrap.fill(heading, width), *plot.lines(along, ticks, colours, None)])
+
+
+def drawn_series(trial: TrialResult) -> list[str]:
+    """The series of a trial of which there are curves, in the order in which they are drawn."""
+    runs = [run for run in trial.runs if run.timed]
+    if any(VALUE in run.series for run in runs):
+        return [VALUE]
+    return [
+        name
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy")
+        if any(name in run.series and np.isfinite(run.curve(name)).any() for run in runs)
+    ]
 
 
 def _ticks(top: float) -> list[float]:

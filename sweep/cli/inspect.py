@@ -205,14 +205,15 @@ def _show_study(result: "StudyResult", storage: str) -> None:
     if rows:
         print_ranking(out, rows, result.study.search.objectives)
         best = command("show", result.name, storage, str(rows[0].number))
-        out.print(f"One of them, with its curves: {best}", soft_wrap=True)
+        curves = ", with its curves" if rows[0].timed else ""
+        out.print(f"One of them{curves}: {best}", soft_wrap=True)
 
 
 def _show_trial(result: "StudyResult", trial: "TrialResult", as_json: bool) -> None:
     if as_json:
         print_json(_trial_document(result, trial))
         return
-    from sweep.cli.findings import curves, replicates_table, trial_sentence
+    from sweep.cli.findings import curves, drawn_series, replicates_table, trial_sentence
     from sweep.cli.screens import console
 
     out = console()
@@ -224,9 +225,7 @@ def _show_trial(result: "StudyResult", trial: "TrialResult", as_json: bool) -> N
         out.print(f"What failed first: {trial.error}", soft_wrap=True)
         out.print()
     colours = out.is_terminal and not out.no_color
-    there = {name for run in trial.runs for name in run.series}
-    drawn = [name for name in ("val_loss", "val_accuracy") if name in there]
-    for series in ("loss", "accuracy", *drawn):
+    for series in drawn_series(trial):
         typer.echo(curves(trial, series, out.width, colours), color=colours)
 
 

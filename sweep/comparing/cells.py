@@ -23,6 +23,16 @@ def groups_cells(found: StudyComparison, letters: str = "") -> Cells:
     headings = [("", "left")] if letters else []
     headings += [(first, "left"), ("runs", "right")]
     headings += [("escaped (95 %)" if plateau else "solved (95 %)", "right")]
+    if not found.timed:
+        return headings, [
+            (
+                *([letters[place : place + 1]] if letters else []),
+                group.label,
+                str(group.runs),
+                _share(group.success),
+            )
+            for place, group in enumerate(found.result.groups)
+        ]
     headings += [(f"{unit} (95 %)", "right")]
     headings += [("mean (95 %)", "right")] if plateau else [("ERT (95 %)", "right")]
     headings += [] if plateau else [("plateau", "right")]

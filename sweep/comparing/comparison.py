@@ -1,7 +1,7 @@
 """A comparison between groups of a study's trials, or between studies."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from sweep.comparing.groups import (
 )
 from sweep.report.drawing import percent
 from sweep.report.rows import count
-from sweep.results import StudyResult
+from sweep.results import StudyResult, TrialResult
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class StudyComparison:
     notes: tuple[str, ...]
 
     @property
+    def timed(self) -> bool:
+        """Whether the epochs of the runs are known; else only which of them were solved."""
+        return _is_timed(self.groups[0].members[0][1])
+
+    @property
     def target(self) -> str:
         """What is to be reached, in words, as the first study has it: "100 %"."""
         training = self.studies[0].study.training
@@ -77,6 +82,7 @@ def compare_setting(
     Raises BadInput for a key that is no setting of them or has one value only, and for a measure
     that there is not.
     """
+    results, left_out = _timed(results, measure)
     known_setting(results, key)
     members = [(result, trial) for result in results for trial in result.trials]
     kept = _partnered(members, key, _designed(results))
@@ -85,7 +91,7 @@ def compare_setting(
     if left:
         have = "trial has" if left == 1 else "trials have"
         notes.append(f"{left} {have} no partner of equal other settings in every group: left out.")
-    return _comparison(results, key, groups, notes, measure)
+    return _comparison(results, key, groups, [*notes, *left_out], measure)
 
 
 def compare_trials(
@@ -96,7 +102,14 @@ def compare_trials(
     Raises BadInput for fewer than two numbers, one that the study does not have, or a measure that
     there is not.
     """
-    return _comparison([result], "trial", by_trial(result, numbers), [], measure)
+    groups = by_trial(result, numbers)
+    chosen = replace(result, trials=tuple(trial for group in groups for _, trial in group.members))
+    if _timed([chosen], measure)[1]:
+        raise BadInput(
+            f"{result.name}: some of these trials reported their last value only and others a "
+            "curve; compare either by themselves"
+        )
+    return _comparison([result], "trial", groups, [], measure)
 
 
 def compare_studies(results: Sequence[StudyResult], measure: str = "epochs") -> StudyComparison:
@@ -107,7 +120,30 @@ def compare_studies(results: Sequence[StudyResult], measure: str = "epochs") -> 
     """
     if len(results) < 2:
         raise BadInput("one study alone is nothing to compare")
-    return _comparison(results, "study", by_study(results), [], measure)
+    results, left_out = _timed(results, measure)
+    return _comparison(results, "study", by_study(results), left_out, measure)
+
+
+def _is_timed(trial: TrialResult) -> bool:
+    return all(run.timed for run in trial.runs)
+
+
+def _timed(results: Sequence[StudyResult], measure: str) -> tuple[Sequence[StudyResult], list[str]]:
+    """The studies, with those trials of which the epochs are known, and a remark on the others;
+    the studies as they are where there is no such trial."""
+    bare = sum(not _is_timed(trial) for result in results for trial in result.trials)
+    if not bare:
+        return results, []
+    if not any(_is_timed(trial) for result in results for trial in result.trials):
+        if measure not in ("epochs", *({measure} - set(MEASURES))):
+            raise BadInput(f"--measure {measure}: these trials reported their last value only")
+        return results, []
+    kept = [
+        replace(result, trials=tuple(trial for trial in result.trials if _is_timed(trial)))
+        for result in results
+    ]
+    trials = "1 trial" if bare == 1 else f"{bare} trials"
+    return kept, [f"{trials} reported nothing but the last value, so no epochs: left out."]
 
 
 def _comparison(

@@ -15,7 +15,7 @@ from sweep.comparing.sentences import finding
 def as_json(comparison: StudyComparison) -> dict[str, Any]:
     """All of a comparison; every ratio has its interval, and every p-value its ratios."""
     found = comparison.result
-    return {
+    document: dict[str, Any] = {
         "studies": [result.name for result in comparison.studies],
         "storage": comparison.studies[0].storage,
         "by": comparison.by,
@@ -40,6 +40,15 @@ def as_json(comparison: StudyComparison) -> dict[str, Any]:
         "finding": finding(comparison),
         "notes": list(comparison.notes),
     }
+    if not comparison.timed:
+        # What is in epochs does not exist.
+        shares = ("group", "value", "trials", "replicates", "solved", "diverged", "success")
+        document |= {"budget": None, "fastest": None, "contrasts": []}
+        document["groups"] = [
+            {key: value if key.startswith(shares) else None for key, value in group.items()}
+            for group in document["groups"]
+        ]
+    return document
 
 
 def law_as_json(found: StudyLaw) -> dict[str, Any]:

@@ -77,6 +77,11 @@ def laws_of(
     """
     if measure not in ("plateau", "epochs", "updates"):
         raise BadInput(f"--measure {measure}: a law is of plateau, epochs or updates")
+    if not all(run.timed for trial in result.trials for run in trial.runs):
+        raise BadInput(
+            f"{result.name} has no law to fit: trials of it reported their last value only, so "
+            "their epochs are unknown"
+        )
     if key is not None:
         known_setting([result], key)
     keys = searched_settings([result]) if key is None else [key]

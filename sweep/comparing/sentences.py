@@ -28,6 +28,8 @@ MOST_BEST = 4
 def finding(comparison: StudyComparison) -> list[str]:
     """What was found: which group was fastest, by how much, and whether chance explains it."""
     found = comparison.result
+    if not comparison.timed:
+        return _shares(comparison)
     if not any(group.solved for group in found.groups):
         runs = sum(group.runs for group in found.groups)
         return [
@@ -48,6 +50,20 @@ def finding(comparison: StudyComparison) -> list[str]:
     sentences += _best(comparison)
     sentences.append(_overall(comparison))
     return sentences
+
+
+def _shares(comparison: StudyComparison) -> list[str]:
+    """What was found where only is known which runs were solved, and of none in which epoch."""
+    parts: list[str] = []
+    for group in comparison.result.groups:
+        share = percent(round(group.success.value or 0.0, 3))
+        parts.append(f"{share} of the {plural(group.runs, 'run')} of "
+                     f"{_words(comparison, group.label)}")  # fmt: skip
+    said = [sentence(f"{listed(parts)} {_got_there(comparison)}")]
+    said.append("In which epoch is unknown, since these trials reported their last value only.")
+    if any(group.solved for group in comparison.result.groups):
+        said.append(_overall(comparison))
+    return said
 
 
 def p_text(p_value: float) -> str:

@@ -130,7 +130,7 @@ class Result:
     def _table_of_runs(self) -> "pd.DataFrame":
         from sweep.tables import run_table
 
-        return run_table(self.name, self.details.trials).to_pandas()
+        return run_table(self.details.study, self.details.trials).to_pandas()
 
     @property
     def curves(self) -> "pd.DataFrame":

@@ -5,6 +5,7 @@ and FLOPs are those of PAR2: the mean over the replicates, a run that did not so
 as twice the budget. The number of parameters is exact.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,9 @@ class Measure:
 
     def of(self, row: Row, epochs: float) -> float:
         """So many epochs of this configuration, in this measure."""
-        return row.parameters if self.exact else epochs * row.per_epoch[self.name]
+        if self.exact:
+            return math.inf if row.parameters is None else row.parameters
+        return epochs * row.per_epoch[self.name]
 
     def value(self, row: Row) -> float:
         """What the search minimised in this configuration, without the addition for failures."""

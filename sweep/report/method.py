@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Any
 
+from studies.own import is_imported
 from studies.tasks import TOLERANCE
 from sweep.report import sentences
 from sweep.report.drawing import percent
@@ -55,6 +56,7 @@ def facts(story: Story) -> list[dict[str, Any]]:
     """What was done, in groups of a term and its value: the task, the search, the machine."""
     result, rows, goals = story.result, story.rows, story.goals
     task, training, search = result.task, result.study.training, result.study.search
+    timed = not rows or any(row.timed for row in rows)
     told = [
         f"{label} ({count(amount)})" if amount else label
         for label, amount in zip_longest(task.classes, task.class_counts)
@@ -65,6 +67,11 @@ def facts(story: Story) -> list[dict[str, Any]]:
         {
             "title": "The task",
             "facts": [
+                ("name", task.name),
+                ("all else", "unknown: a study of Optuna’s does not say it"),
+            ]
+            if is_imported(training.code)
+            else [
                 ("name", task.name),
                 ("records", count(task.records)),
                 (
@@ -90,8 +97,8 @@ def facts(story: Story) -> list[dict[str, Any]]:
                 ("sampler", f"{search.sampler}, seed {search.seed}"),
                 ("minimised", ", ".join(words(name) for name in goals)),
                 ("trials", count(len(rows))),
-                ("budget", sentences.plural(training.epochs, "epoch")),
-                ("target", f"training accuracy {percent(training.target)}"),
+                ("budget", sentences.plural(training.epochs, "epoch") if timed else "unknown"),
+                ("target", training.bound or f"training accuracy {percent(training.target)}"),
                 (
                     "replicates",
                     f"{most} a configuration, seeds 0 … {most - 1}, the same for every "
@@ -146,22 +153,32 @@ def repeat(story: Story) -> dict[str, Any]:
     )
     name, storage = shlex.quote(result.name), shlex.quote(_storage(result))
     more = [("make this page from the stored runs", f"report {name}")]
-    if story.rows:
+    own = result.study.training.model is not None
+    if story.rows and not own:
         best = f"{name} --trial {story.rows[0].number}"
         more += [
             ("write the best configuration as a plain Keras script", f"code {best}"),
             ("train its runs again in stock Keras, and say how far they differ", f"verify {best}"),
         ]
-    if not story.why:
+    if not story.why and not own:
         more.append(("ask why it waits, by changing one thing at a time", f"explain {name}"))
     commands = [(f"python -m sweep {command} --storage {storage}", said) for said, command in more]
-    return {
+    again: dict[str, Any] = {
         "text": f"Save the study file below as {file}.toml, and run it; the same seeds give the "
         "same runs on the same machine:",
         "command": f"python -m sweep run {shlex.quote(file + '.toml')} --name {name}",
         "more": "What else can be done with it:",
         "commands": commands,
     }
+    if is_imported(result.study.training.code):
+        again["text"] = (
+            "What trained these trials was never here, so they cannot be repeated from here. To "
+            "take them over again, from the database where they are:"
+        )
+        again["command"] = "python -m sweep import URL STUDY --target VALUE"
+    elif own:
+        again["command"] += " --allow-code"
+    return again
 
 
 def study_file(result: StudyResult) -> dict[str, str]:

@@ -135,7 +135,8 @@ def context(
 ) -> dict[str, Any]:
     """Everything that the template shows, as plain values."""
     result = story.result
-    sections = [section for make in makers if (section := make(story)) is not None]
+    timed = story.timed
+    sections = [section for make in makers if (section := make(timed)) is not None]
     shown = next((section.more for section in sections if section.id == "curves"), None)
     listing = table.listing(story) if story.rows else None
     explained = why.sections(story)
@@ -246,9 +247,11 @@ def _tile(label: str, value: str, unit: str, note: str) -> dict[str, str]:
 def _meta(story: Story) -> str:
     result, rows = story.result, story.rows
     runs = sum(row.replicates for row in rows)
+    timed = not rows or any(row.timed for row in rows)
+    budget = f"budget {sentences.plural(story.budget, 'epoch')} · " if timed else ""
     return (
         f"{sentences.plural(len(rows), 'configuration')} · {sentences.plural(runs, 'run')} · "
-        f"budget {sentences.plural(story.budget, 'epoch')} · task {result.task.name} · "
+        f"{budget}task {result.task.name} · "
         f"last changed {method.day(result.updated)}"
     )
 

@@ -25,7 +25,9 @@ class Row:
     `escape`, `plateau` and `transition` medians as well, and one that does not exist is None.
     `final_accuracy` is the mean over replicates. `per_epoch` is what an epoch costs, in epochs,
     optimizer updates and training FLOPs. `objectives` are what the search minimised, and `front`
-    says whether the trial is on their Pareto front (see `sweep.results.pareto_front`).
+    says whether the trial is on their Pareto front (see `sweep.results.pareto_front`). Of a trial
+    whose epochs nobody knows (`timed` is false) `par2` is infinite. `reported` is the last value of
+    a trial of another tool's.
     """
 
     place: int
@@ -46,7 +48,7 @@ class Row:
     escape: float | None
     plateau: float | None
     transition: float | None
-    parameters: int
+    parameters: int | None
     flops: float | None
     final_accuracy: float
     per_epoch: dict[str, float]
@@ -58,6 +60,14 @@ class Row:
     @property
     def name(self) -> str:
         return f"trial {self.number}"
+
+    @property
+    def timed(self) -> bool:
+        return all(run.timed for run in self.runs)
+
+    @property
+    def reported(self) -> float | None:
+        return self.runs[0].reported if self.runs else None
 
     @property
     def all_solved(self) -> bool:
@@ -91,7 +101,7 @@ def ranked(result: StudyResult) -> list[Row]:
                 median=summary.epochs_median,
                 low=summary.epochs_low,
                 high=summary.epochs_high,
-                par2=summary.par2,
+                par2=math.inf if summary.par2 is None else summary.par2,
                 ert=summary.ert,
                 escape=summary.escape_median,
                 plateau=summary.plateau_median,

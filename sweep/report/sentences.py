@@ -63,6 +63,8 @@ def answer(rows: Sequence[Row], budget: int, target: str, objectives: Sequence[s
     measure = first(objectives)
     if not rows:
         return ["No trial of this study has finished yet, so there is no answer so far."]
+    if not all(row.timed for row in rows):
+        return _partly_timed(rows, budget, target, objectives)
     if not any(row.solved for row in rows):
         return _nothing_solved(rows, budget, target, ranked_by(objectives))
     if len(rows) == 1:
@@ -76,6 +78,27 @@ def answer(rows: Sequence[Row], budget: int, target: str, objectives: Sequence[s
     by = ranked_by(objectives)
     paragraphs += [own_place(row, len(rows), target, by) for row in rows[1:] if row.enqueued][:3]
     return [text for text in paragraphs if text]
+
+
+def _partly_timed(
+    rows: Sequence[Row], budget: int, target: str, objectives: Sequence[str]
+) -> list[str]:
+    """The answer where of some trials only a last value is known, and no epoch."""
+    timed, bare = [row for row in rows if row.timed], [row for row in rows if not row.timed]
+    solved, best = sum(row.solved > 0 for row in bare), bare[0]
+    some = count(solved) if solved else "none"
+    others = "others" if timed else "configurations"
+    lead = (
+        f"Of {count(len(bare))} {others}, {some} reached {target}; trial {best.number} "
+        f"({best.label}) came {'furthest' if solved else 'nearest'}, to {number(best.reported)}."
+    )
+    why = (
+        "They reported their last value only: in which epoch they reached it, and how they came "
+        "there, is unknown."
+    )
+    if not timed:
+        return [lead, why]
+    return [*answer(timed, budget, target, objectives), f"{lead} {why}"]
 
 
 def _of_the_winner(best: Row, target: str) -> str:
@@ -190,7 +213,8 @@ def _winner(rows: Sequence[Row], budget: int, target: str) -> str:
     if best.median <= min(medians):
         level = [row for row in rows[1:] if row.par2 == best.par2]
         if level:
-            least = all(row.parameters >= best.parameters for row in level)
+            size = best.parameters
+            least = size is not None and all((row.parameters or 0) >= size for row in level)
             size = ", none of which has fewer parameters" if least else ""
             return (
                 f"{lead}the task in the fewest epochs, level with {plural(len(level), 'other')}"

@@ -5,7 +5,7 @@ study has nothing to show there.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,16 @@ class Story:
     def band(self) -> ChanceBand | None:
         """The chance band of the task; None without trials."""
         return self.result.trials[0].plateaus.band if self.result.trials else None
+
+    @property
+    def timed(self) -> "Story":
+        """The story of those trials alone whose epochs are known."""
+        rows = tuple(row for row in self.rows if row.timed)
+        if len(rows) == len(self.rows):
+            return self
+        numbers = {row.number for row in rows}
+        trials = tuple(trial for trial in self.result.trials if trial.number in numbers)
+        return Story(replace(self.result, trials=trials), rows, self.why)
 
     @property
     def solved(self) -> bool:

@@ -67,10 +67,10 @@ def listing(story: Story) -> dict[str, Any]:
             _cell(number(row.median), row.median, more=interval(row)),
             _cell(number(row.plateau), row.plateau),
             _cell(number(row.transition), row.transition),
-            _cell(number(row.par2), row.par2),
+            _cell(number(row.par2), row.par2 if row.timed else None),
             *[_cell(goal.text(goal.value(row)), goal.value(row)) for goal in paid],
             _cell(number(row.ert), row.ert),
-            _cell(count(row.parameters), row.parameters),
+            _cell("–" if row.parameters is None else count(row.parameters), row.parameters),
             _cell(quantity(row.flops), row.flops),
         ]
         lines.append(
@@ -92,7 +92,7 @@ def listing(story: Story) -> dict[str, Any]:
     note = (
         f"Ranked {story.by}. A trial’s name shows or hides its learning curves. Median, "
         "plateau and transition are medians over the replicates, in epochs; a dash is a number "
-        "that does not exist, because most replicates did not get that far."
+        "that does not exist, because most replicates did not get that far, or that is unknown."
     )
     if any(row.enqueued for row in rows):
         note += " Tinted rows are those that the study file gave."
@@ -101,6 +101,10 @@ def listing(story: Story) -> dict[str, Any]:
             f" The table holds the best {count(MOST_ROWS)} of {count(len(rows))} configurations; "
             "sweep export writes them all."
         )
+    if any(row.reported is not None for row in rows):
+        columns.append(_column("Value", "value", "the last reported"))
+        for row, line in zip(shown, lines, strict=True):
+            line["cells"].append(_cell(number(row.reported), row.reported))
     keys = [column["key"] for column in columns if column["number"]]
     return {
         "columns": columns,
@@ -128,6 +132,7 @@ def measures(rows: Sequence[Row], target: str) -> list[dict[str, str]]:
     """
     able = [row for row in rows if row.all_solved]
     able = able or [row for row in rows if row.median is not None]
+    able = [row for row in able if row.timed]
     if len(rows) < 2 or not able:
         return []
 
@@ -142,15 +147,16 @@ def measures(rows: Sequence[Row], target: str) -> list[dict[str, str]]:
             "solved": f"{best.solved}/{best.replicates}",
         }
 
-    return [
-        least(f"epochs to {target} (PAR2)", lambda row: row.par2, number),
-        least(
-            "training FLOPs to solve it once",
-            lambda row: math.inf if row.flops is None else row.flops,
-            quantity,
-        ),
-        least("parameters", lambda row: row.parameters, count),
-    ]
+    def known(value: float | None) -> float:
+        return math.inf if value is None else value
+
+    found = [least(f"epochs to {target} (PAR2)", lambda row: row.par2, number)]
+    if any(row.flops is not None for row in able):
+        name = "training FLOPs to solve it once"
+        found.append(least(name, lambda row: known(row.flops), quantity))
+    if any(row.parameters is not None for row in able):
+        found.append(least("parameters", lambda row: known(row.parameters), count))
+    return found
 
 
 def _column(title: str, key: str, unit: str = "", *, numeric: bool = True) -> dict[str, Any]:

@@ -216,7 +216,8 @@ def routes(db: Database, limits: Limits) -> APIRouter:
         """A row a run."""
         from sweep.tables import run_table
 
-        return _parquet(run_table(name, _read(db, name).trials))
+        result = _read(db, name)
+        return _parquet(run_table(result.study, result.trials))
 
     @router.get("/studies/{name}/curves.parquet", response_class=Response)
     def curves(name: str) -> Response:

@@ -134,6 +134,21 @@ def test_what_was_found_is_shown_in_its_own_words(found: Path, sweep: Any) -> No
     assert "failed" in broken.stdout
 
 
+def test_its_arguments_and_all_its_metrics_are_exported(found: Path, sweep: Any) -> None:
+    import pandas as pd
+
+    assert sweep("export", "mine", "-o", "runs.csv").exit_code == 0
+    runs, curves = pd.read_csv("runs.csv"), pd.read_csv("runs.curves.csv")
+    assert set(runs["function"]) == {"mymodels:build"}
+    assert sorted(set(runs["width"])) == [4, 8]
+    assert set(runs["kind"]) == {"dense", "broken"}
+    assert set(runs["goal"]) == {"val_loss <= 0.1"}
+    solved = curves[curves["trial"] == 2]
+    assert solved["val_loss"].iloc[-1] == pytest.approx(0.05)
+    assert runs[runs["kind"] == "broken"]["parameters"].isna().all()
+    assert "layers" not in runs.columns
+
+
 @pytest.mark.parametrize("words", [("report", "mine"), ("export", "mine", "-o", "runs.csv")])
 def test_files_are_written_of_it(found: Path, sweep: Any, words: Any) -> None:
     done = sweep(*words)
