@@ -39,19 +39,21 @@ def section(story: Story) -> Section | None:
     chosen = chosen_rows(story.rows)
     rows, lines = curve_rows(story.rows, chosen)
     training, task = story.result.study.training, story.result.task
-    styles = Styles()
+    styles, outlined = Styles(), False
     trials: dict[str, Any] = {}
     for row in rows:
         drawn = learning_curves(row, records=task.records, lines=lines)
+        outlined |= any(shape.get("name") == "level" for shape in drawn["layout"]["shapes"])
         trials[str(row.number)] = {
             "name": f"{row.name}: {row.label}" + (" (given)" if row.enqueued else ""),
+            "said": _said(row, story.target),
             "epochs": max(run.epochs for run in row.runs),
             "traces": styles.pack(drawn["data"]),
             "shapes": styles.pack(drawn["layout"]["shapes"]),
         }
     more: dict[str, Any] = {
         "finding": curves_finding(chosen, story.target),
-        "caption": _caption(story, rows, lines),
+        "caption": _caption(story, rows, lines, outlined),
         "lines": lines,
         "numbers": {row.number for row in rows},
         "options": [{"number": row.number, "text": _option(row)} for row in rows],
@@ -96,45 +98,43 @@ def _option(row: Row) -> str:
     if row.median is None:
         ending = f"solved {row.solved}/{row.replicates}"
     else:
-        ending = f"{number(row.median)} epochs"
+        ending = plural(row.median, "epoch")
     given = ", given" if row.enqueued else ""
     return f"{row.place} · {row.name}{given}: {row.label}: {ending}"
 
 
 def curves_finding(chosen: Sequence[Row], target: str) -> str:
-    """What the curves shown at first show."""
-    parts: list[str] = []
-    for row in chosen:
-        if row.median is None:
-            reached = f"no replicate reaches {target}"
-            if row.solved:
-                some = f"{row.solved} of {plural(row.replicates, 'replicate')}"
-                reached = f"only {some} {'solves' if row.solved == 1 else 'solve'} it"
-            elif row.diverged == row.replicates:
-                reached = "every replicate diverges"
-            parts.append(f"trial {row.number}: {reached}")
-        elif row.plateau:
-            parts.append(
-                f"trial {row.number} waits {plural(row.plateau, 'epoch')} at chance and is at "
-                f"{target} after {number(row.median)}"
-            )
-        else:
-            parts.append(
-                f"trial {row.number} leaves chance at once and is at {target} after "
-                f"{number(row.median)}"
-            )
-    return sentence("; ".join(parts))
+    """What the curves of the configurations shown show; the page says it anew of others."""
+    return sentence("; ".join(_said(row, target) for row in chosen))
 
 
-def _caption(story: Story, rows: Sequence[Row], lines: bool) -> str:
+def _said(row: Row, target: str) -> str:
+    """What the curves of one configuration show, as a clause."""
+    if row.median is None:
+        reached = f"no replicate reaches {target}"
+        if row.solved:
+            some = f"{row.solved} of {plural(row.replicates, 'replicate')}"
+            reached = f"only {some} {'solves' if row.solved == 1 else 'solve'} it"
+        elif row.diverged == row.replicates:
+            reached = "every replicate diverges"
+        return f"trial {row.number}: {reached}"
+    ending = f"is at {target} after {number(row.median)}"
+    if row.plateau:
+        return f"trial {row.number} waits {plural(row.plateau, 'epoch')} at chance and {ending}"
+    return f"trial {row.number} leaves chance at once and {ending}"
+
+
+def _caption(story: Story, rows: Sequence[Row], lines: bool, outlined: bool) -> str:
     caption = (
         "Lines are medians over the replicates, bands their middle half; a run that ended early "
         "(because it solved the task, or diverged) holds its last value. The bar in the strip "
         "between accuracy and loss is the median plateau of the configuration in that colour, and "
-        "the ground is tinted until it ends; a dotted line is the median escape, a diamond the "
-        "median epoch of reaching the target. The grey band holds the accuracies that chance "
-        "explains. An outlined box in the strip is a level held later by most replicates."
+        "the ground is tinted until it ends. Where most replicates got there, a dotted line is the "
+        "median escape, and a diamond the median epoch of reaching the target. The grey band holds "
+        "the accuracies that chance explains."
     )
+    if outlined:
+        caption += " An outlined box in the strip is a level held later by most replicates."
     if lines:
         most = max((len(row.runs) for row in rows), default=0)
         some = (
@@ -347,6 +347,7 @@ def _levels(row: Row, records: int) -> list[Figure]:
         shapes.append(
             {
                 "type": "rect",
+                "name": "level",
                 "xref": "x",
                 "yref": "y3",
                 "layer": "above",

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.report.rows import Row, number
+from sweep.report.rows import Row, number, plural
 
 Figure = dict[str, Any]
 
@@ -107,11 +107,11 @@ def percent(share: float) -> str:
 def hover(row: Row) -> str:
     """What is shown at a point: the configuration and its numbers, as plotly's HTML."""
     lines = [f"<b>{row.name}</b> · place {row.place}", plain(row.label)]
-    lines.append(f"solved by {row.solved} of {row.replicates} replicates")
+    lines.append(f"solved by {row.solved} of {plural(row.replicates, 'replicate')}")
     if row.median is not None:
-        lines.append(f"median {number(row.median)} epochs {interval(row)}".rstrip())
+        lines.append(f"median {plural(row.median, 'epoch')} {interval(row)}".rstrip())
     if row.plateau is not None:
-        lines.append(f"plateau {number(row.plateau)} epochs")
+        lines.append(f"plateau {plural(row.plateau, 'epoch')}")
     else:
         lines.append("most replicates never left chance")
     if row.diverged:

@@ -19,10 +19,9 @@ def section(story: Story) -> Section | None:
     """The first two objectives against each other; None where there is one."""
     if len(story.goals) < 2 or not story.rows:
         return None
-    caption = (
-        "Left and below is better. Each point is a configuration; those that no replicate solved "
-        "are on no front."
-    )
+    caption = "Left and below is better. Each point is a configuration"
+    lost = any(not row.solved for row in story.rows)
+    caption += "; crosses, which no replicate solved, are on no front." if lost else "."
     if len(story.goals) > 2:
         caption += f" The front is that of {len(story.goals)} objectives, of which two are drawn."
     finding = objectives_finding(story.rows, story.goals)

@@ -36,10 +36,22 @@ def hero(story: Story) -> dict[str, str] | None:
     finding = hero_finding(rows, story.target, story.budget)
     return {
         "finding": finding,
+        "caption": _caption(rows, story.target),
         "trials": " ".join(str(row.number) for row in rows),
         "wide": _Picture(story, rows, *WIDE).svg(finding),
         "narrow": _Picture(story, rows, *NARROW).svg(finding),
     }
+
+
+def _caption(rows: Sequence[Row], target: str) -> str:
+    """How to read the picture, and nothing that is not in it."""
+    caption = "Thick lines are medians over replicates, thin lines single ones"
+    if all(len(row.runs) == 1 for row in rows):
+        caption = "A line is the one replicate of its configuration"
+    caption += "; a bar is the median plateau"
+    if any(row.median is not None for row in rows):
+        caption += f", a diamond the median epoch of reaching {target}"
+    return f"{caption}."
 
 
 def answer_picture(story: Story) -> str:

@@ -22,6 +22,24 @@ from sweep.report.drawing import (
 )
 from sweep.report.rows import Row, number, value_text, words
 
+ALL, PART, RARE, NONE, GIVEN, FEW = (
+    "solved by every replicate",
+    "by most",
+    "by some, too few for a median",
+    "by none (censored)",
+    "given in the study file",
+    "too few solved for a median",
+)
+"""What the traces are called."""
+
+MARKS = {
+    PART: "A triangle was solved by most replicates.",
+    RARE: "A hollow circle was solved by too few replicates for a median.",
+    NONE: "A cross was solved by none within the budget (censored).",
+    GIVEN: "A ring is round what the study file gave.",
+}
+"""How the marks of a scatter are read, by their traces."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -187,8 +205,8 @@ def _scatter(rows: Sequence[Row], x: Axis, y: Axis, scale: _Scale) -> list[Figur
     data: list[Figure] = []
     bar = True
     for name, some, symbol in (
-        ("solved by every replicate", whole, "circle"),
-        ("by most", part, "triangle-up"),
+        (ALL, whole, "circle"),
+        (PART, part, "triangle-up"),
     ):
         if some:
             colour = [round(scale.of(row.median or 1.0), 3) for row in some]
@@ -198,11 +216,9 @@ def _scatter(rows: Sequence[Row], x: Axis, y: Axis, scale: _Scale) -> list[Figur
             bar = False
     faint: Figure = {"size": size - 2, "color": QUIET[0], "line": {"width": 1.2, "color": QUIET[0]}}
     if rare:
-        data.append(
-            points("by some, too few for a median", rare, faint | {"symbol": "circle-open"})
-        )
+        data.append(points(RARE, rare, faint | {"symbol": "circle-open"}))
     if none:
-        data.append(points("by none (censored)", none, faint | {"symbol": "x-thin"}))
+        data.append(points(NONE, none, faint | {"symbol": "x-thin"}))
     own = [row for row in shown if row.enqueued]
     if own:
         ring = {
@@ -211,7 +227,7 @@ def _scatter(rows: Sequence[Row], x: Axis, y: Axis, scale: _Scale) -> list[Figur
             "color": PALETTE[1][0],
             "line": {"width": 2.2, "color": PALETTE[1][0]},
         }
-        data.append(points("given in the study file", own, ring))
+        data.append(points(GIVEN, own, ring))
     return data
 
 
@@ -274,7 +290,7 @@ def _grid(
                 "textposition": "bottom center",
                 "hovertext": [told[line][column] for line, column in empty],
                 "hovertemplate": "%{hovertext}<extra></extra>",
-                "name": "too few solved for a median",
+                "name": FEW,
                 "showlegend": False,
                 "marker": {
                     "symbol": ["circle-open" if best[at].solved else "x-thin" for at in empty],

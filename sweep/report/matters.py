@@ -41,8 +41,13 @@ def section(story: Story) -> Section | None:
         )
     caption = (
         "A line is a configuration: it crosses each axis at its value, and the last at its median "
-        "epochs. Grey lines have no median: most of their replicates never got there. On axes of "
-        "few values lines are spread a little, to lie side by side."
+        "epochs."
+    )
+    if any(row.median is None for row in story.rows):
+        caption += " Grey lines have no median: most of their replicates never got there."
+    caption += (
+        " On axes of few values lines are spread a little, to lie side by side; the data of the "
+        "figure have the values themselves."
     )
     if len(story.rows) > MOST_LINES:
         caption += (

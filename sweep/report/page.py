@@ -144,7 +144,8 @@ def context(
     marks = {hover(row): f"{MARK}{row.number}" for row in story.rows}
     figures = {
         plot.id: [
-            {"title": v.title, "finding": v.finding, **swapped(v.figure, marks)}
+            {"title": v.title, "finding": v.finding, "caption": v.caption}
+            | swapped(v.figure, marks)
             for v in plot.variants
         ]
         for plot in plots
@@ -176,6 +177,7 @@ def context(
         "measures_note": table.MEASURES_NOTE,
         "target": story.target,
         "sections": sections,
+        "most_curves": len(PALETTE),
         "curve_numbers": shown["numbers"] if shown else set(),
         "table": listing,
         "why": explained,
@@ -207,6 +209,7 @@ def _hero(story: Story) -> dict[str, Any] | None:
         return None
     return {
         "finding": drawn["finding"],
+        "caption": drawn["caption"],
         "trials": drawn["trials"],
         "wide": Markup(drawn["wide"]),
         "narrow": Markup(drawn["narrow"]),
@@ -217,17 +220,23 @@ def _tiles(story: Story) -> list[dict[str, str]]:
     rows, target, measure = story.rows, story.target, story.measure
     if not rows:
         return []
+
+    def epochs(amount: float | None) -> str:
+        return "epoch" if amount == 1 else "epochs"
+
     best, given = rows[0], next((row for row in rows if row.enqueued), None)
     runs, solved = sum(row.replicates for row in rows), sum(row.solved for row in rows)
     tiles: list[dict[str, str]] = []
     if best.median is not None:
         name = f"trial {best.number}" + (f", the best {measure.by}" if len(rows) > 1 else "")
-        tiles.append(_tile(f"Median epochs to {target}", number(best.median), "epochs", name))
+        tiles.append(
+            _tile(f"Median epochs to {target}", number(best.median), epochs(best.median), name)
+        )
         if best.plateau is not None:
             note = "median epochs at chance"
-            tiles.append(_tile("Its plateau", number(best.plateau), "epochs", note))
+            tiles.append(_tile("Its plateau", number(best.plateau), epochs(best.plateau), note))
     if given is not None and given is not best:
-        value, unit = number(given.median), "epochs"
+        value, unit = number(given.median), epochs(given.median)
         if given.median is None:
             value, unit = f"{given.solved} of {given.replicates}", "solved"
         at = f"trial {given.number}, place {given.place} of {count(len(rows))}"

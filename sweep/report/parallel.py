@@ -182,7 +182,7 @@ def _shaded(timed: Sequence[Row]) -> list[tuple[str, list[Row], str]]:
             least = min(row.median or 0.0 for row in own)
             most = max(row.median or 0.0 for row in own)
             span = number(least) if least == most else f"{number(least)} to {number(most)}"
-            parts.append((f"{span} epochs", own, ""))
+            parts.append((f"{span} {'epoch' if span == '1' else 'epochs'}", own, ""))
     # The last shade would be too faint for a line on paper.
     step = (len(SHADES) - 2) / max(1, len(parts) - 1)
     return [(name, own, SHADES[round(i * step)][1]) for i, (name, own, _) in enumerate(parts)]

@@ -7,6 +7,7 @@ const Report = (() => {
   const coarse = matchMedia("(pointer: coarse)");
   let DATA; // what the page holds for its figures
   let printing = false;
+  let gone = ""; // which configuration made room for the one picked last
 
   // What the reader chose, kept when a newer state of the study takes the place of this one.
   const chosen = { trials: null, variant: {}, logLoss: false, logEpochs: false, lines: true, filter: "", all: false, sort: null };
@@ -124,6 +125,7 @@ const Report = (() => {
     byId(id).setAttribute("aria-label", figure.finding);
     const title = byId(`${id}-title`);
     if (title) title.textContent = figure.title;
+    if (figure.caption) byId(`${id}-caption`).textContent = figure.caption;
   }
 
   function readySelects() {
@@ -146,7 +148,11 @@ const Report = (() => {
   function pick(trial) {
     const shown = chosen.trials;
     if (shown.has(trial) || !DATA.curves.trials[trial]) return;
-    if (shown.size >= DATA.palette.length) shown.delete(shown.keys().next().value);
+    if (shown.size >= DATA.palette.length) {
+      const first = shown.keys().next().value;
+      shown.delete(first);
+      gone = `At most ${DATA.palette.length} configurations are shown at a time: trial ${first}, shown the longest, made room for trial ${trial}.`;
+    }
     const taken = new Set(shown.values());
     let slot = 0;
     while (taken.has(slot)) slot += 1;
@@ -222,6 +228,10 @@ const Report = (() => {
   function drawCurves() {
     if (!DATA.curves) return;
     draw("plot-curves", curveFigure());
+    const said = [...chosen.trials.keys()].map((trial) => DATA.curves.trials[trial].said).join("; ");
+    byId("plot-curves-finding").textContent = `${said.charAt(0).toUpperCase()}${said.slice(1)}.`;
+    byId("plot-curves").setAttribute("aria-label", byId("plot-curves-finding").textContent);
+    byId("picked").textContent = gone;
     byId("chips").replaceChildren(...[...chosen.trials].map(([trial, slot]) => chip(trial, slot)));
     for (const button of document.querySelectorAll("[data-curve]")) {
       button.setAttribute("aria-pressed", String(chosen.trials.has(button.dataset.curve)));
@@ -247,7 +257,7 @@ const Report = (() => {
       remove.type = "button";
       remove.textContent = "×";
       remove.setAttribute("aria-label", `Remove trial ${trial}`);
-      remove.addEventListener("click", () => { chosen.trials.delete(trial); drawCurves(); });
+      remove.addEventListener("click", () => { chosen.trials.delete(trial); gone = ""; drawCurves(); });
       item.append(remove);
     }
     return item;
@@ -260,6 +270,7 @@ const Report = (() => {
     chosen.trials = new Map(kept.map((trial) => [trial, before.get(trial)]));
     if (!kept.length) for (const trial of DATA.curves.chosen) pick(String(trial));
     byId("pick").addEventListener("change", (event) => {
+      gone = "";
       if (event.target.value) pick(event.target.value);
       event.target.value = "";
       drawCurves();
@@ -276,6 +287,7 @@ const Report = (() => {
     const button = event.target.closest("[data-curve]");
     if (!button) return;
     const trial = button.dataset.curve;
+    gone = "";
     if (chosen.trials.has(trial) && chosen.trials.size > 1) chosen.trials.delete(trial);
     else {
       pick(trial);
@@ -313,13 +325,19 @@ const Report = (() => {
     const [filter, whole] = [byId("filter"), byId("all-solved")];
     const apply = () => {
       [chosen.filter, chosen.all] = [filter.value, whole.checked];
-      const conditions = filter.value.toLowerCase().split(/\s+/).filter(Boolean).map((word) => condition(word, headings));
+      const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const asked = words.map((word) => ({ word, ...condition(word, headings) }));
+      const conditions = asked.filter((one) => one.holds).map((one) => one.holds);
       let count = 0;
       for (const row of body.rows) {
         row.hidden = !conditions.every((holds) => holds(row)) || (whole.checked && !("all" in row.dataset));
         if (!row.hidden) count += 1;
       }
       byId("shown").textContent = `${count} of ${body.rows.length} shown`;
+      const wrong = asked.filter((one) => one.wrong).map((one) => `“${one.word}” is left out: ${one.wrong}`);
+      if (!count && !wrong.length) wrong.push(nothingFound(asked, body, whole.checked));
+      byId("filter-said").textContent = wrong.join(" ");
+      filter.setAttribute("aria-invalid", String(asked.some((one) => one.wrong)));
     };
     filter.addEventListener("input", apply);
     whole.addEventListener("change", apply);
@@ -329,26 +347,52 @@ const Report = (() => {
     if (column >= 0) sort(column, chosen.sort[1]);
   }
 
+  // Which of the words no row holds, or that no row holds them all.
+  function nothingFound(asked, body, whole) {
+    const rows = [...body.rows];
+    const lost = asked.find((one) => !rows.some(one.holds));
+    if (lost) return `No configuration here has “${lost.word}”.`;
+    const solved = whole ? " and was solved by every replicate" : "";
+    return `Each of these holds for some configuration, but none has them all${solved}.`;
+  }
+
   // A word of the filter as a question to a row: `units<10`, `optimizer=adam`, or a part of any cell.
+  // It `holds` for a row or not; where it is no question, `wrong` says why and what would be right.
   function condition(word, headings) {
-    const parts = word.match(/^([a-z_0-9]+)(<=|>=|<|>|=)(.+)$/);
-    const column = parts ? headings.findIndex((heading) => heading.dataset.key === parts[1]) : -1;
-    if (column >= 0) {
-      const [, , sign, asked] = parts;
-      return (row) => {
-        const value = row.cells[column].dataset.v.toLowerCase();
-        if (value === "") return false;
-        const [a, b] = [Number(value), Number(asked)];
-        if (Number.isNaN(a) || Number.isNaN(b)) return sign === "=" && value === asked;
-        return { "<": a < b, ">": a > b, "<=": a <= b, ">=": a >= b, "=": a === b }[sign];
-      };
+    const parts = word.match(/^([^<>=]*)([<>=!~:]*[<>=][<>=!~:]*)(.*)$/);
+    if (!parts) {
+      // A number has to be a cell's whole value, a word may be a part of it.
+      const isNumber = /^[\d.]+$/.test(word);
+      return { holds: (row) => [...row.cells].some((cell) => {
+        const text = cell.textContent.trim().toLowerCase();
+        return isNumber ? text.split(/\s/)[0] === word : text.includes(word);
+      }) };
     }
-    // A number has to be a cell's whole value, a word may be a part of it.
-    const isNumber = /^[\d.]+$/.test(word);
-    return (row) => [...row.cells].some((cell) => {
-      const text = cell.textContent.trim().toLowerCase();
-      return isNumber ? text.split(/\s/)[0] === word : text.includes(word);
-    });
+    const [, key, sign, asked] = parts;
+    const keys = headings.map((heading) => heading.dataset.key);
+    const column = keys.indexOf(key);
+    if (column < 0) return { wrong: `${key ? `there is no column ${key}` : "it names no column"}; there are ${keys.join(", ")}.` };
+    const isNumber = headings[column].classList.contains("number") || key === "trial";
+    const example = `${key}${isNumber ? "<=" : "="}${exampleOf(column)}`;
+    if (!["<", ">", "<=", ">=", "="].includes(sign)) {
+      return { wrong: `${sign} is no sign here; right are <, >, <=, >= and =, as in ${example}.` };
+    }
+    if (asked === "") return { wrong: `a value is missing; right would be ${example}, without a space.` };
+    if (!isNumber && sign !== "=") return { wrong: `${key} has words, which go with = alone, as in ${example}.` };
+    if (isNumber && Number.isNaN(Number(asked))) return { wrong: `${asked} is no number; right would be ${example}.` };
+    const tests = { "<": (a, b) => a < b, ">": (a, b) => a > b, "<=": (a, b) => a <= b, ">=": (a, b) => a >= b, "=": (a, b) => a === b };
+    return { holds: (row) => {
+      const value = row.cells[column].dataset.v.toLowerCase();
+      if (value === "") return false;
+      return isNumber ? tests[sign](Number(value), Number(asked)) : value === asked;
+    } };
+  }
+
+  // A value that the table has in a column, as a reader would write it.
+  function exampleOf(column) {
+    const value = [...byId("configurations").tBodies[0].rows].map((row) => row.cells[column].dataset.v).find((v) => v !== "");
+    if (value === undefined) return "1";
+    return Number.isNaN(Number(value)) ? value : String(Number(Number(value).toPrecision(3)));
   }
 
   /* ---- data to take away ---- */
@@ -427,8 +471,14 @@ const Report = (() => {
     drawFigures();
   }
 
+  // What a link leads to must not lie below the navigation, which may have several lines.
+  function keepClear() {
+    document.documentElement.style.scrollPaddingTop = `${document.querySelector("nav").offsetHeight + 12}px`;
+  }
+
   // Reads the page as it now is, and draws it.
   function ready() {
+    keepClear();
     DATA = JSON.parse(byId("data").textContent);
     readySelects();
     readyCurves();
@@ -455,6 +505,7 @@ const Report = (() => {
   addEventListener("resize", () => {
     clearTimeout(waiting);
     waiting = setTimeout(() => {
+      keepClear();
       if (innerWidth !== width && !printing) drawAll();
       width = innerWidth;
     }, 120);

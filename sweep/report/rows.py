@@ -151,6 +151,12 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{rounded:.{digits - 1 - size}f}".rstrip("0").rstrip(".")
 
 
+def plural(amount: float, one: str, many: str = "") -> str:
+    """ "1 epoch", "12 epochs"."""
+    text = count(amount) if float(amount).is_integer() else number(amount)
+    return f"{text} {one if amount == 1 else many or one + 's'}"
+
+
 def quantity(value: float | None) -> str:
     """A large quantity with a prefix: "1.23 G"."""
     if value is None:

@@ -9,13 +9,7 @@ from typing import Any
 
 from sweep.report.drawing import interval, percent
 from sweep.report.measure import MEASURES, Measure, first, ranked_by
-from sweep.report.rows import Row, count, describe, number, words
-
-
-def plural(amount: float, one: str, many: str = "") -> str:
-    """ "1 epoch", "12 epochs"."""
-    text = count(amount) if float(amount).is_integer() else number(amount)
-    return f"{text} {one if amount == 1 else many or one + 's'}"
+from sweep.report.rows import Row, count, describe, number, plural, words
 
 
 def listed(parts: Sequence[str]) -> str:

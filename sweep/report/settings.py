@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from sweep.report import landscape
-from sweep.report.drawing import MOST_POINTS, percent
+from sweep.report.drawing import MOST_POINTS, Figure, percent
 from sweep.report.groups import MOST_GROUPS
 from sweep.report.measure import Measure
 from sweep.report.rows import Row, count, number, words
-from sweep.report.sentences import listed, sentence, setting
+from sweep.report.sentences import listed, plural, sentence, setting
 from sweep.report.story import Plot, Section, Story, Variant
 
 
@@ -22,19 +22,16 @@ def section(story: Story) -> Section | None:
         return Section("landscape", "Settings", heading, note=note)
     plots: list[Plot] = []
     for place, group in enumerate([pairs[:1], pairs[1:]], start=1):
-        variants = [
-            Variant(
-                f"{words(y).capitalize()} × {words(x)}",
-                landscape_finding(story.rows, x, y, story.target, story.measure),
-                landscape.landscape(story.rows, x, y, story.target, story.log_scaled),
-            )
-            for x, y in group
-        ]
+        variants = [_variant(story, x, y) for x, y in group]
         if variants:
             plots.append(Plot(f"plot-landscape-{place}", variants, choice="Settings shown"))
-    last = plots[-1]
-    plots[-1] = Plot(last.id, last.variants, _caption(story.rows), last.choice)
     return Section("landscape", "Settings", heading, plots)
+
+
+def _variant(story: Story, x: str, y: str) -> Variant:
+    drawn = landscape.landscape(story.rows, x, y, story.target, story.log_scaled)
+    finding = landscape_finding(story.rows, x, y, story.target, story.measure)
+    return Variant(f"{words(y).capitalize()} × {words(x)}", finding, drawn, _caption(story, drawn))
 
 
 def _no_landscape(names: Sequence[str], trials: int) -> str:
@@ -48,28 +45,37 @@ def _no_landscape(names: Sequence[str], trials: int) -> str:
     )
 
 
-def _caption(rows: Sequence[Row]) -> str:
-    caption = (
-        "A point is a configuration, a cell of a grid the best one tried there; the more it stands "
-        "out from the background, the fewer the epochs."
-    )
-    if any(row.solved and not row.all_solved for row in rows):
+def _caption(story: Story, drawn: Figure) -> str:
+    """How to read what is drawn, and nothing that is not."""
+    parts = {trace.get("name"): trace for trace in drawn["data"]}
+    out = "the more it stands out from the background, the fewer the epochs."
+    if any(trace["type"] == "heatmap" for trace in drawn["data"]):
+        caption = f"A cell is the best configuration tried there, with its median; {out}"
+        if landscape.FEW in parts:
+            caption += (
+                " A hollow circle was solved by too few replicates for a median, whose number is "
+                "given; a cross by none within the budget (censored)."
+            )
+        return f"{caption} {_OTHERS}"
+    caption = f"A point is a configuration; {out}"
+    for name, said in landscape.MARKS.items():
+        if name in parts:
+            caption += f" {said}"
+    if any("range" in drawn["layout"][axis] for axis in ("xaxis", "yaxis")):
         caption += (
-            " A triangle was solved by most replicates, a hollow circle by too few for a median; a "
-            "grid gives their number."
+            " Points of a setting with few values are spread around it, to lie side by side; the "
+            "data of the figure have the values themselves."
         )
-    if any(not row.solved for row in rows):
-        caption += " A cross was solved by none within the budget (censored)."
-    caption += (
-        " Points of a setting with few values are spread around it, to lie side by side. The other "
-        "searched settings vary as well, so a pattern here may be theirs."
-    )
-    if len(rows) > MOST_POINTS:
+    caption += f" {_OTHERS}"
+    if len(story.rows) > MOST_POINTS:
         caption += (
-            f" A scatter shows {count(MOST_POINTS)} of {count(len(rows))} configurations: the "
+            f" Shown are {count(MOST_POINTS)} of {count(len(story.rows))} configurations: the "
             "best, and evenly spaced ones of the rest."
         )
     return caption
+
+
+_OTHERS = "The other searched settings vary as well, so a pattern here may be theirs."
 
 
 def landscape_finding(
@@ -83,7 +89,8 @@ def landscape_finding(
     best = timed[0]
     at = listed([setting(name, best.settings[name]) for name in (y_name, x_name)])
     parts = [
-        f"The most efficient {measure.by} is at {at}, with a median of {number(best.median)} epochs"
+        f"The most efficient {measure.by} is at {at}, with a median of "
+        f"{plural(best.median or 0, 'epoch')}"
     ]
     parts += [text for name in (y_name, x_name) if (text := _along(here, name, target, measure))]
     return sentence("; ".join(parts[:2])) + (f" {sentence(parts[2])}" if len(parts) > 2 else "")

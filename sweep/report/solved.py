@@ -60,7 +60,7 @@ def solved_by(groups: Sequence[Group], budget: int, target: str) -> Figure:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": plain(f"{group.label} ({len(runs)} runs)"),
+                "name": plain(f"{group.label} ({plural(len(runs), 'run')})"),
                 "x": packed(np.concatenate([[0], steps, [budget]])),
                 "y": packed(np.concatenate([[0], share, share[-1:] if len(share) else [0]])),
                 "line": {

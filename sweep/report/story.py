@@ -95,11 +95,13 @@ def tell(result: StudyResult, why: "Sequence[Explanation]" = ()) -> Story:
 
 @dataclass(frozen=True)
 class Variant:
-    """A figure with what it shows in a sentence; `title` is its name among the others to choose."""
+    """A figure with what it shows in a sentence; `title` is its name among the others to choose,
+    `caption` how to read it, where others of its plot are read otherwise."""
 
     title: str
     finding: str
     figure: Figure
+    caption: str = ""
 
 
 @dataclass(frozen=True)

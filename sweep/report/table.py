@@ -112,6 +112,7 @@ def listing(story: Story) -> dict[str, Any]:
         "finding": finding,
         "note": note,
         "names": ", ".join(keys),
+        "word_names": ", ".join(column["key"] for column in columns[2:] if not column["number"]),
         "example": _example(shown, names),
     }
 

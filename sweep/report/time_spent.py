@@ -15,6 +15,8 @@ MOST_BARS = 12
 MOST_COLUMNS = 240
 """Configurations drawn side by side, without their names."""
 
+HATCHED = "What is hatched has no median: most replicates did not get there, and the bar ends at"
+
 PLATEAU, TRANSITION = PALETTE[1][0], PALETTE[0][0]
 
 
@@ -27,29 +29,32 @@ def section(story: Story) -> Section | None:
     named = f"the {MOST_BARS} best" if len(rows) > MOST_BARS else "each by name"
     if len(best) > MOST_BARS:
         named += ", and what the study file gave"
-    variants = [
-        Variant(named, best_finding(best), time_spent(best, story.budget, story.target)),
-    ]
-    caption = (
+    medians = (
         "Bars are medians over the replicates; the second part begins with the escape epoch. "
-        "Medians of parts need not add up to the median of the whole, which is the diamond."
+        "Medians of parts need not add up to the median of the whole"
     )
+    drawn = time_spent(best, story.budget, story.target)
+    caption = f"{medians}{', which is the diamond' if _timed(best) else ''}."
+    if len(best) > 1:
+        caption += f" From top to bottom, the order is {story.by}."
+    if not all(row.median is not None for row in best):
+        caption += f" {HATCHED} the budget of {plural(story.budget, 'epoch')}."
+    variants = [Variant(named, best_finding(best), drawn, caption)]
     if len(rows) > 3:
         shown = spaced(rows)
         figure = side_by_side(shown, story.budget, story.target)
-        variants.insert(0, Variant("every configuration", time_finding(rows), figure))
-        caption += f" From left to right, or from top to bottom, the order is {story.by}."
-        if any(row.median is None for row in rows):
-            caption += (
-                " Hatched columns have no median: they end at the budget of "
-                f"{plural(story.budget, 'epoch')}, which may lie above the figure."
-            )
+        caption = f"{medians}. From left to right, the order is {story.by}."
+        if any(row.median is None for row in shown):
+            caption += f" {HATCHED} the budget of {plural(story.budget, 'epoch')}"
+            above = story.budget > figure["layout"]["yaxis"]["range"][1]
+            caption += ", which lies above the figure." if above else "."
         if len(shown) < len(rows):
             caption += (
                 f" Side by side are {count(len(shown))} of {count(len(rows))} configurations, "
                 "evenly spaced by rank, and those of the study file."
             )
-    plot = Plot("plot-time", variants, caption)
+        variants.insert(0, Variant("every configuration", time_finding(rows), figure, caption))
+    plot = Plot("plot-time", variants)
     return Section("time", "Where the time goes", "Where the time goes", [plot])
 
 
@@ -60,6 +65,11 @@ def spaced(rows: Sequence[Row], most: int = MOST_COLUMNS) -> list[Row]:
     kept = set(np.linspace(0, len(rows) - 1, most).astype(int).tolist())
     kept |= {i for i, row in enumerate(rows) if row.enqueued and len(kept) < 2 * most}
     return [rows[i] for i in sorted(kept)]
+
+
+def _timed(rows: Sequence[Row]) -> bool:
+    """Whether any row has a median to mark."""
+    return any(row.median is not None for row in rows)
 
 
 def _parts(row: Row, budget: int) -> tuple[float, float, float, float]:
@@ -171,7 +181,7 @@ def time_spent(rows: Sequence[Row], budget: int, target: str) -> Figure:
         for name, values, marker in _series(order, budget, target)
     ]
     timed = [(row, place) for row, place in zip(order, at, strict=True) if row.median is not None]
-    if timed:
+    if _timed(order):
         data.append(
             {
                 "type": "scatter",

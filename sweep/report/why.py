@@ -246,7 +246,8 @@ def _told(effect: "Effect") -> str:
     else:
         ends = f" ({number(ratio.low)}–{number(ratio.high)})" if ratio.low and ratio.high else ""
         lines.append(f"ratio {number(ratio.value)}{ends}")
-    lines.append(f"plateau {number(plateau.value)} epochs, to the target")
+    wait = "–" if plateau.value is None else plural(plateau.value, "epoch")
+    lines.append(f"plateau {wait}, to the target")
     lines[-1] += f" {number(summary.epochs_median)}"
     lines.append(f"solved by {summary.solved} of {summary.replicates}")
     p = effect.p_adjusted

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page
 
 from sweep.report import write_report
+from sweep.report.curves import chosen_rows, curves_finding
 from sweep.report.rows import ranked
 
 from .conftest import Reader
@@ -115,8 +116,6 @@ def test_the_filter_keeps_rows_with_every_word(reader, result):
     }
     assert wanted
     assert set(names(page)) == wanted
-    page.fill("#filter", "nothing=here")
-    assert names(page) == []
     page.fill("#filter", "")
     page.check("#all-solved")
     whole = sum(t.summary.solved == t.summary.replicates for t in result.trials)
@@ -147,7 +146,71 @@ def test_a_seventh_configuration_takes_the_place_of_the_first(open_report, path,
     for row in ranked(result)[1:8]:
         page.select_option("#pick", str(row.number))
     assert page.locator("#chips li").count() == 6
-    assert f"trial {shown.pop()}:" not in page.inner_text("#chips")
+    first = shown.pop()
+    assert f"trial {first}:" not in page.inner_text("#chips")
+    said = page.inner_text("#picked")
+    last = ranked(result)[7].number
+    assert said.startswith("At most 6 configurations are shown at a time: trial ")
+    assert said.endswith(f"made room for trial {last}.")
+    page.get_by_role("button", name=f"Remove trial {last}", exact=True).click()
+    assert page.inner_text("#picked") == ""
+
+
+def test_the_sentence_over_the_curves_is_about_those_that_are_shown(open_report, path, result):
+    page = open_report(path).page
+    rows = ranked(result)
+    chosen = chosen_rows(rows)
+    assert page.inner_text("#plot-curves-finding") == curves_finding(chosen, "100\u202f%")
+    page.select_option("#pick", str(rows[2].number))
+    finding = curves_finding([*chosen, rows[2]], "100\u202f%")
+    assert page.inner_text("#plot-curves-finding") == finding
+    assert page.get_attribute("#plot-curves", "aria-label") == finding
+    page.get_by_role("button", name=f"Remove trial {chosen[0].number}", exact=True).click()
+    finding = curves_finding([*chosen[1:], rows[2]], "100\u202f%")
+    assert page.inner_text("#plot-curves-finding") == finding
+
+
+def test_the_navigation_shows_its_last_entry_whole(open_report, path):
+    for width in (800, 1024, 1280):
+        page = open_report(path, viewport={"width": width, "height": 900}).page
+        right = page.evaluate(
+            "Math.max(...[...document.querySelectorAll('nav a')]"
+            ".map((link) => link.getBoundingClientRect().right))"
+        )
+        assert right <= width
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("foo<3", "“foo<3” is left out: there is no column foo; there are rank, trial, layers"),
+        ("layers<", "a value is missing; right would be layers<="),
+        ("epochs<>4", "<> is no sign here; right are <, >, <=, >= and =, as in epochs<="),
+        ("units<many", "many is no number; right would be units<="),
+        ("optimizer<3", "optimizer has words, which go with = alone, as in optimizer="),
+        ("<3", "it names no column"),
+        ("qqq", "No configuration here has “qqq”."),
+        ("adam sgd", "Each of these holds for some configuration, but none has them all."),
+    ],
+)
+def test_a_filter_that_finds_nothing_or_is_wrong_says_why(reader, typed, said):
+    page = reader.page
+    page.fill("#filter", typed)
+    assert said in page.inner_text("#filter-said")
+    wrong = "left out" in page.inner_text("#filter-said")
+    assert len(names(page)) == (40 if wrong else 0)
+    assert page.get_attribute("#filter", "aria-invalid") == ("true" if wrong else "false")
+    page.fill("#filter", "")
+    assert not page.locator("#filter-said").is_visible()
+
+
+def test_the_caption_is_about_the_figure_that_is_chosen(reader):
+    page = reader.page
+    assert "diamond" not in page.inner_text("#plot-time-caption")
+    page.select_option("select[data-variants=plot-time]", "1")
+    assert "diamond" in page.inner_text("#plot-time-caption")
+    page.select_option("select[data-variants=plot-time]", "0")
+    assert "diamond" not in page.inner_text("#plot-time-caption")
 
 
 def test_the_loss_goes_to_a_logarithmic_axis_and_back(reader):

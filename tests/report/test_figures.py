@@ -9,7 +9,17 @@ import pytest
 
 from studies.run import FinishedRun
 from sweep.analysis.plateau import chance_band, plateaus_of
-from sweep.report import curves, front, landscape, laws, parallel, solved, time_spent
+from sweep.report import (
+    curves,
+    drawing,
+    front,
+    landscape,
+    laws,
+    parallel,
+    settings,
+    solved,
+    time_spent,
+)
 from sweep.report.drawing import MOST_POINTS, PALETTE, colours, log_ticks, plain, thinned
 from sweep.report.groups import grouped
 from sweep.report.importances import importance_bars, importances
@@ -370,3 +380,40 @@ def test_values_too_near_to_be_read_are_not_all_written_below_the_axis(make_resu
 
 def test_a_study_in_which_all_settings_vary_has_no_law(result):
     assert laws.section(tell(result)) is None
+
+
+def told(section):
+    """Each figure's caption with the marks that are drawn."""
+    for plot in section.plots:
+        for variant in plot.variants:
+            yield variant.caption or plot.caption, variant.figure["data"]
+
+
+@pytest.mark.parametrize("outcome", ["mixed", "solved", "censored", "diverged"])
+def test_captions_speak_of_what_is_drawn_and_of_nothing_else(make_result, grid, outcome):
+    for result in (make_result(30, outcome=outcome), grid):
+        for caption, data in told(time_spent.section(tell(result))):
+            symbols = [trace.get("marker", {}).get("symbol") for trace in data]
+            assert ("diamond" in caption) == ("diamond" in symbols)
+            hatched = any("pattern" in trace["marker"] for trace in data)
+            assert ("hatched" in caption) == hatched
+        for caption, data in told(settings.section(tell(result))):
+            drawn = {
+                symbol
+                for trace in data
+                for symbol in np.atleast_1d(trace.get("marker", {}).get("symbol", "none")).tolist()
+            }
+            assert ("triangle" in caption) == ("triangle-up" in drawn)
+            cells = any(trace["type"] == "heatmap" for trace in data)
+            assert ("A cell" in caption) == cells
+            assert ("A point" in caption) != cells
+            if not cells:
+                assert ("cross" in caption) == ("x-thin" in drawn)
+
+
+def test_one_is_singular_at_points_and_in_captions(result):
+    row = replace(ranked(result)[0], median=1.0, plateau=1.0, replicates=1, solved=1)
+    text = drawing.hover(row)
+    assert "median 1 epoch " in text
+    assert "plateau 1 epoch<br>" in text + "<br>"
+    assert "1 of 1 replicate<br>" in text

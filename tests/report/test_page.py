@@ -13,7 +13,9 @@ import pytest
 from studies.errors import BadInput
 from sweep.report import render_report, write_report
 from sweep.report.curves import CURVE_BUDGET, MOST_CURVES, chosen_rows, curve_rows
+from sweep.report.page import context
 from sweep.report.rows import ranked
+from sweep.report.story import tell
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -140,7 +142,7 @@ def test_thousands_of_trials_are_thinned_and_the_page_says_so(make_result, make_
     assert "Curves of 20" in text
     assert "of 3\u202f000 configurations are in this file" in text
     assert "The table holds the best 300 of 3\u202f000 configurations" in text
-    assert "A scatter shows 2\u202f000 of 3\u202f000" in text
+    assert "Shown are 2\u202f000 of 3\u202f000" in text
 
 
 def test_the_curves_in_the_page_fit_their_budget_and_keep_what_is_shown_first(result):
@@ -254,3 +256,10 @@ def test_a_directory_without_permission_is_refused(result, tmp_path, monkeypatch
     monkeypatch.setattr("tempfile.mkstemp", refused)
     with pytest.raises(BadInput, match="no permission to write"):
         write_report(result, tmp_path / "report.html")
+
+
+def test_one_epoch_is_singular_in_the_tiles(result):
+    story = tell(result)
+    best = replace(story.rows[0], median=1.0, plateau=1.0)
+    tiles = context(replace(story, rows=(best, *story.rows[1:])), result.updated)["tiles"]
+    assert [(tile["value"], tile["unit"]) for tile in tiles[:2]] == [("1", "epoch")] * 2
