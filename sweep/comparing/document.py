@@ -13,7 +13,8 @@ from sweep.comparing.sentences import finding
 
 
 def as_json(comparison: StudyComparison) -> dict[str, Any]:
-    """All of a comparison; every ratio has its interval, and every p-value its ratios."""
+    """All of a comparison, the groups in the order of `ranked_by`; every ratio has its interval,
+    and every p-value its ratios."""
     found = comparison.result
     document: dict[str, Any] = {
         "studies": [result.name for result in comparison.studies],
@@ -26,7 +27,8 @@ def as_json(comparison: StudyComparison) -> dict[str, Any]:
             _group(group, summary)
             for group, summary in zip(comparison.groups, found.groups, strict=True)
         ],
-        "fastest": found.fastest.label,
+        "ranked_by": comparison.measure.ranks,
+        "fastest": comparison.first.label,
         "log_rank": {
             "statistic": found.test.statistic,
             "degrees": found.test.degrees,
@@ -60,6 +62,8 @@ def law_as_json(found: StudyLaw) -> dict[str, Any]:
         "others": found.others,
         "measure": found.measure.name,
         "left_out": list(found.left_out),
+        "at_floor": list(found.at_floor),
+        "beyond_budget": list(found.beyond_budget),
         "theory": None if theory is None else asdict(theory),
         "finding": law_finding(found),
     }

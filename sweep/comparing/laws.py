@@ -4,6 +4,13 @@ A *line* is a set of trials that differ in one setting only, of which they have 
 more. Each line has a law of its own (`sweep.analysis.laws`). Beyond its fastest value a setting
 often has another regime (a learning rate so large that training turns unstable), so a line is
 fitted from its slow end to its fastest value, and what lies beyond is left out.
+
+Times are known to the epoch, and an epoch's accuracy is the mean over its batches, so a run that is
+there within `FLOOR` epochs may have been there in any part of them. A value whose median run is
+that fast is at the floor of what can be measured: that it is fast is known, how fast is not. Such
+values are left out as well. A value of which most runs never got there within their budget stays
+in the fit, as the half-lines that its runs are, but has no median. Of fewer than `FEWEST` values
+with a median above the floor nothing is said.
 """
 
 from collections.abc import Hashable, Sequence
@@ -23,6 +30,9 @@ from sweep.results import StudyResult
 
 FEWEST = 3
 """Values that a line needs."""
+
+FLOOR = 2.0
+"""Epochs within which an escape, or a target reached, cannot be told from an earlier one."""
 
 DECISIVE = 10.0
 """A difference of Akaike's criterion from which on one form counts as better than another."""
@@ -50,8 +60,9 @@ class StudyLaw:
 
     `others` are the settings of the line that other lines of the study have otherwise, in words,
     and empty where there are none.
-    `law` is None where the runs do not tell it: fewer than `FEWEST` values are left, or two that
-    got there. `left_out` are the values beyond the fastest.
+    `law` is None where the runs do not tell it: fewer than `FEWEST` values have a median that could
+    be measured. `left_out` are the values beyond the fastest, `at_floor` those before it whose
+    median run was there within `FLOOR` epochs, `beyond_budget` those of which most runs never were.
     """
 
     study: str
@@ -60,6 +71,8 @@ class StudyLaw:
     measure: Measure
     law: Law | None
     left_out: tuple[float, ...]
+    at_floor: tuple[float, ...]
+    beyond_budget: tuple[float, ...]
 
     @property
     def theory(self) -> Theory | None:
@@ -126,19 +139,24 @@ def _law(line: dict[float, Member], key: str, others: str, measure: Measure) -> 
     values = sorted(line)
     kept = _to_the_fastest(values, [_median(line[value], measure) for value in values])
     left_out = tuple(value for value in values if value not in kept)
+    at_floor = tuple(value for value in kept if _median_epochs(line[value], measure) <= FLOOR)
+    kept = [value for value in kept if value not in at_floor]
     study = next(iter(line.values()))[0].name
-    times = _times({value: line[value] for value in kept}, measure)
-    reached = times.x[np.isfinite(times.until)]
+    beyond = tuple(value for value in kept if np.isinf(_median(line[value], measure)))
     law = None
-    if len(kept) >= FEWEST and len(np.unique(reached)) >= 2:
-        law = fit_law(times)
-    return StudyLaw(study, key, others, measure, law, left_out)
+    if len(kept) - len(beyond) >= FEWEST:
+        law = fit_law(_times({value: line[value] for value in kept}, measure))
+    return StudyLaw(study, key, others, measure, law, left_out, at_floor, beyond)
 
 
 def _median(member: Member, measure: Measure) -> float:
+    return _median_epochs(member, measure) * _unit(member, measure)
+
+
+def _median_epochs(member: Member, measure: Measure) -> float:
     summary = member[1].summary
     epochs = summary.escape_median if measure.name == "plateau" else summary.epochs_median
-    return np.inf if epochs is None else epochs * _unit(member, measure)
+    return np.inf if epochs is None else epochs
 
 
 def _to_the_fastest(values: Sequence[float], medians: Sequence[float]) -> list[float]:
@@ -193,12 +211,27 @@ def law_finding(found: StudyLaw) -> list[str]:
     what = what or "the updates to target"
     line = words(found.key) + (f" ({found.others})" if found.others else "")
     if found.law is None:
-        return [f"By {line}, too few runs got there at too few values for a law of {what}."]
+        reasons: list[str] = []
+        if found.at_floor:
+            reasons.append(
+                f"at {_values(found.at_floor)} the median run is there within {FLOOR:.0f} epochs, "
+                "sooner than can be measured"
+            )
+        if found.beyond_budget:
+            reasons.append(f"at {_values(found.beyond_budget)} most runs were not within budget")
+        if found.left_out:
+            reasons.append(f"{_values(found.left_out)} beyond the fastest value are left out")
+        why = f": {listed(reasons)}" if reasons else ""
+        return [
+            f"By {line}, nothing can be said of a law of {what}, which needs {FEWEST} values with "
+            f"a median that can be measured{why}."
+        ]
     law = found.law
     censored = law.runs - law.reached
     runs = f"{plural(law.runs, 'run')} at {len(law.levels)} values"
     runs += f", {censored} of them censored" if censored else ""
-    medians = sorted(level.median for level in law.levels)
+    measured = [level for level in law.levels if level.x not in found.beyond_budget]
+    medians = sorted(level.median for level in measured)
     sentences = [
         f"By {line}, {what} goes with the power {exponent_text(law)} ({runs}; medians from "
         f"{number(medians[0])} to {number(medians[-1])} {found.measure.many})."
@@ -207,7 +240,8 @@ def law_finding(found: StudyLaw) -> list[str]:
     slow, fast = law.local_exponents[0], law.local_exponents[-1]
     if law.levels[0].median < law.levels[-1].median:
         slow, fast = fast, slow
-    fit = f"The law is within a factor of {number(law.misfit)} of every median"
+    factor = "1 %" if law.misfit < 1.01 else f"a factor of {number(law.misfit)}"
+    fit = f"The law is within {factor} of every median"
     if law.p_value < LEVEL:
         fit += (
             f", but they depart from it by more than chance ({p_text(law.p_value)}): the power is "
@@ -219,10 +253,24 @@ def law_finding(found: StudyLaw) -> list[str]:
         sentences.append(
             f"{better} fits better (Akaike's criterion smaller by {number(law.akaike['power'])})."
         )
+    if found.beyond_budget:
+        sentences.append(
+            f"At {_values(found.beyond_budget)} most runs were not there within the budget, which "
+            "is all that the fit knows of them."
+        )
+    if found.at_floor:
+        sentences.append(
+            f"Left out are {_values(found.at_floor)}, where the median run is there within "
+            f"{FLOOR:.0f} epochs, sooner than can be measured."
+        )
     if found.left_out:
-        values = listed([number(value) for value in found.left_out])
+        values = _values(found.left_out)
         sentences.append(f"Beyond the fastest value lies another regime: {values} left out.")
     return sentences
+
+
+def _values(values: Sequence[float]) -> str:
+    return listed([number(value) for value in values])
 
 
 def exponent_text(law: Law) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from studies.errors import BadInput
 from sweep.report.drawing import PALETTE, QUIET, Figure, log_ticks, packed, plain
 from sweep.report.rows import number, words
+from sweep.report.sentences import plural
 from sweep.report.story import Plot, Section, Story, Variant
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ MOST_LAWS = 12
 
 
 def section(story: Story) -> Section | None:
-    """The laws of a study's lines; None where no trials differ in one setting only."""
+    """The laws of a study's lines, or why none can be told; None where no trials differ in one
+    setting only."""
     from sweep.comparing import law_finding, laws_of
+    from sweep.comparing.laws import FLOOR
 
     if not story.solved or len(story.rows) > MOST_TRIALS:
         return None
@@ -36,16 +39,22 @@ def section(story: Story) -> Section | None:
         for one in _longest(found)
         if one.law is not None
     ]
+    heading = "By which law the plateau grows"
     if not variants:
-        return None
+        note = f"No law can be told here. {' '.join(law_finding(found[0]))}"
+        if len(found) > 1:
+            note += f" Of the other {plural(len(found) - 1, 'line')} of trials that differ in one "
+            note += "setting only, none tells a law either."
+        return Section("laws", "Laws", heading, note=note)
     caption = (
         "Points are median escapes from the plateau, the line is the power law that fits all runs "
         "best, censored ones for what they are; both axes are logarithmic, so that a power is a "
         "straight line. A line takes in the trials that differ in this setting only, up to its "
-        "fastest value."
+        f"fastest value, without those whose median run escapes within {FLOOR:.0f} epochs: how "
+        "fast these are cannot be measured."
     )
     plot = Plot("plot-laws", variants, caption, choice="By")
-    return Section("laws", "Laws", "By which law the plateau grows", [plot])
+    return Section("laws", "Laws", heading, [plot])
 
 
 def _title(one: "StudyLaw") -> str:

@@ -60,8 +60,38 @@ class TestALine:
 
         (found,) = laws_of(make.result(make.points(layers=[1, 2, 3]), wait))
         assert found.law is None
-        assert "too few runs" in law_finding(found)[0]
+        assert "nothing can be said of a law of the escape" in law_finding(found)[0]
         assert law_as_json(found)["exponent"] is None
+
+    def test_at_the_floor_of_what_can_be_measured_has_no_law(self, make):
+        (found,) = laws_of(make.result(make.points(learning_rate=RATES), lambda c, s: 2))
+        assert found.law is None
+        assert found.at_floor == tuple(RATES)
+        (text,) = law_finding(found)
+        assert "nothing can be said of a law of the escape, which needs 3 values" in text
+        assert "the median run is there within 2 epochs, sooner than can be measured" in text
+        assert law_as_json(found) | {"exponent": None, "at_floor": RATES} == law_as_json(found)
+
+    def test_is_fitted_to_the_values_above_the_floor_only(self, make):
+        def wait(configuration, seed):
+            # Where nothing but the floor is left, the line would bend.
+            return max(1.5, inverse(configuration, seed))
+
+        rates = [*RATES, 0.016, 0.032]
+        (found,) = laws_of(make.result(make.points(learning_rate=rates), wait))
+        assert [level.x for level in found.law.levels] == RATES
+        assert found.at_floor == (0.016, 0.032)
+        assert found.law.exponent.value == pytest.approx(-1, abs=0.05)
+        assert "Left out are 0.016 and 0.032, where the median run is there within 2" in " ".join(
+            law_finding(found)
+        )
+
+    def test_of_which_most_runs_never_got_there_is_not_told_by_two_medians(self, make):
+        result = make.result(make.points(learning_rate=RATES[:3]), inverse, budget=50)
+        (found,) = laws_of(result)
+        assert found.law is None
+        assert found.beyond_budget == (0.00025,)
+        assert "at 0.00025 most runs were not within budget" in law_finding(found)[0]
 
     def test_counts_censored_runs_as_what_they_are(self, make):
         (found,) = laws_of(make.result(make.points(learning_rate=RATES), inverse, budget=60))

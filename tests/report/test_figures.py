@@ -370,12 +370,12 @@ def test_values_too_near_to_be_read_are_not_all_written_below_the_axis(make_resu
         "near",
         search={"sampler": "random"},
         space={"learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}},
-        training={"epochs": 200, "replicates": 8, "units": 15},
+        training={"epochs": 200, "replicates": 8, "layers": 3, "units": 15},
     )
-    rates = [0.0008, 0.004, 0.0041, 0.008]
+    rates = [0.0004, 0.002, 0.00205, 0.004]
     found = make_result([{"learning_rate": rate} for rate in rates], study=study)
     variant = laws.section(tell(found)).plots[0].variants[0]
-    assert variant.figure["layout"]["xaxis"]["tickvals"] == [0.0008, 0.004, 0.008]
+    assert variant.figure["layout"]["xaxis"]["tickvals"] == [0.0004, 0.002, 0.004]
 
 
 def test_a_study_in_which_all_settings_vary_has_no_law(result):
@@ -417,3 +417,17 @@ def test_one_is_singular_at_points_and_in_captions(result):
     assert "median 1 epoch " in text
     assert "plateau 1 epoch<br>" in text + "<br>"
     assert "1 of 1 replicate<br>" in text
+
+
+def test_a_line_at_the_floor_has_no_figure_and_the_page_says_why(make_result, make_study):
+    study = make_study(
+        "floor",
+        search={"sampler": "random"},
+        space={"learning_rate": {"low": 1e-3, "high": 1.0, "log": True}},
+        training={"epochs": 100, "replicates": 5, "units": 15},
+    )
+    rates = [0.05, 0.06, 0.07, 0.08]
+    found = make_result([{"learning_rate": rate} for rate in rates], study=study)
+    section = laws.section(tell(found))
+    assert section.plots == []
+    assert "nothing can be said of a law of the escape" in section.note
