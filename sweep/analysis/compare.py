@@ -78,11 +78,6 @@ class Comparison:
     matched: bool
     contrasts: tuple[Contrast, ...]
 
-    @property
-    def fastest(self) -> GroupSummary:
-        """The group with the smallest mean within the budget."""
-        return min(self.groups, key=lambda group: group.mean.value or 0.0)
-
     def against(self, label: str) -> list[Contrast]:
         """The contrasts of every other group with this one as the baseline."""
         return [

@@ -48,8 +48,8 @@ def groups_cells(found: StudyComparison, letters: str = "") -> Cells:
 
 
 def contrasts_cells(found: StudyComparison, letters: str = "") -> Cells:
-    """Every other group against the fastest."""
-    base = found.result.fastest.label
+    """Every other group against the first."""
+    base = found.first.label
     pairs = found.result.against(base)
     paired = any(pair.paired for pair in pairs)
     headings = [("against", "left")] if letters else []

@@ -9,7 +9,8 @@ import numpy as np
 from studies.errors import BadInput
 from studies.run import CELL_SETTINGS, OPTIMIZER_SETTINGS, updates_per_epoch
 from sweep.analysis.compare import Comparison, compare
-from sweep.analysis.group import MANY, Sample
+from sweep.analysis.estimate import Estimate
+from sweep.analysis.group import MANY, GroupSummary, Sample
 from sweep.analysis.survival import outcomes
 from sweep.comparing.groups import (
     Group,
@@ -27,12 +28,17 @@ from sweep.results import StudyResult, TrialResult
 
 @dataclass(frozen=True)
 class Measure:
-    """What is compared: `one` and `many` name its unit, `title` the whole."""
+    """What is compared: `one` and `many` name its unit, `title` the whole.
+
+    `ranks` is the number by which groups are ordered: their expected running time ("ert"), or, of
+    plateaus, which cost nothing that is not counted elsewhere, their mean ("mean_within_budget").
+    """
 
     name: str
     one: str
     many: str
     title: str
+    ranks: str = "ert"
 
 
 MEASURES = {
@@ -41,7 +47,9 @@ MEASURES = {
         Measure("epochs", "epoch", "epochs", "epochs to {target}"),
         Measure("updates", "update", "updates", "optimizer updates to {target}"),
         Measure("flops", "FLOP", "FLOPs", "training FLOPs to {target}"),
-        Measure("plateau", "epoch", "epochs", "length of the plateau in epochs"),
+        Measure(
+            "plateau", "epoch", "epochs", "length of the plateau in epochs", "mean_within_budget"
+        ),
     )
 }
 
@@ -51,8 +59,8 @@ class StudyComparison:
     """Groups of trials, and what their runs say about them.
 
     `by` is what the groups differ in: a setting, "trial" or "study". `result` has a summary for
-    each of `groups`, in their order; `notes` say how the groups were made and what the comparison
-    does not show.
+    each of `groups`, in their order, which is that of `rank`; `notes` say how the groups were made
+    and what the comparison does not show.
     """
 
     studies: tuple[StudyResult, ...]
@@ -66,6 +74,15 @@ class StudyComparison:
     def timed(self) -> bool:
         """Whether the epochs of the runs are known; else only which of them were solved."""
         return _is_timed(self.groups[0].members[0][1])
+
+    @property
+    def first(self) -> GroupSummary:
+        """The group that comes first by `rank`."""
+        return self.result.groups[0]
+
+    def rank(self, group: GroupSummary) -> Estimate:
+        """The number by which the measure orders its groups, the smallest first."""
+        return group.ert if self.measure.ranks == "ert" else group.mean
 
     @property
     def target(self) -> str:
@@ -159,9 +176,23 @@ def _comparison(
     least, most = zip(*(_budgets(group, measure) for group in groups), strict=True)
     compared = compare(samples, min(least))
     remarks = [*notes, *_remarks(results, by, compared, MEASURES[measure], max(most))]
+    places = sorted(range(len(groups)), key=lambda i: _order(compared.groups[i], measure))
     return StudyComparison(
-        tuple(results), by, MEASURES[measure], tuple(groups), compared, tuple(remarks)
+        tuple(results),
+        by,
+        MEASURES[measure],
+        tuple(groups[i] for i in places),
+        replace(compared, groups=tuple(compared.groups[i] for i in places)),
+        tuple(remarks),
     )
+
+
+def _order(group: GroupSummary, measure: str) -> tuple[float, float]:
+    """What groups are sorted by; those of which nothing was solved come last, by their means."""
+    mean = group.mean.value or 0.0
+    if MEASURES[measure].ranks != "ert":
+        return mean, 0.0
+    return (np.inf if group.ert.value is None else group.ert.value), mean
 
 
 def _designed(results: Sequence[StudyResult]) -> bool:

@@ -1,7 +1,11 @@
 """What a comparison found, in sentences made from its numbers by stated rules.
 
-Every group is set against the fastest, the one with the smallest mean within the budget. A
-difference is claimed where its p-value, after Holm's correction for all pairs of groups, is below
+Every group is set against the first: the one with the lowest expected running time (ERT: what all
+of its runs spent, divided by how many of them were solved), or, of plateaus, the lowest mean within
+the budget. Where another's interval of that number overlaps the first's and their difference is not
+found, or another has the lower median, the first sentences say so.
+
+A difference is claimed where its p-value, after Holm's correction for all pairs of groups, is below
 `LEVEL`; where so few seeds or trials could not have given one below it, this is said instead. The
 size of a difference and its interval are given either way: the ratio of the medians where both are
 within the budget or one bounds the other, else that of the means within the budget.
@@ -19,14 +23,14 @@ LEVEL = 0.05
 """Below this p-value, a difference counts as found."""
 
 MOST_CONTRASTS = 3
-"""Groups that are compared with the fastest in a sentence of their own."""
+"""Groups that are compared with the first in a sentence of their own."""
 
 MOST_BEST = 4
 """Groups whose best trials are named."""
 
 
 def finding(comparison: StudyComparison) -> list[str]:
-    """What was found: which group was fastest, by how much, and whether chance explains it."""
+    """What was found: which group comes first, by what, how surely, and by how much."""
     found = comparison.result
     if not comparison.timed:
         return _shares(comparison)
@@ -36,13 +40,14 @@ def finding(comparison: StudyComparison) -> list[str]:
             f"None of the {plural(runs, 'run')} {_got_there(comparison)} within "
             f"{amount(comparison, found.budget)}, so there is nothing to tell apart."
         ]
-    fastest = found.fastest
-    against = sorted(found.against(fastest.label), key=lambda pair: -(pair.mean_ratio.value or 0.0))
+    first = comparison.first
+    against = sorted(found.against(first.label), key=lambda pair: -(pair.mean_ratio.value or 0.0))
     shown = against
     if len(against) > MOST_CONTRASTS:
         # Those furthest behind, and the nearest one.
         shown = [*against[: MOST_CONTRASTS - 1], against[-1]]
-    sentences = [_of_the_fastest(comparison, fastest)]
+    lead = [_of_the_first(comparison, first), *_how_surely(comparison)]
+    sentences = [" ".join(lead)]
     sentences += [_contrast(comparison, pair) for pair in shown]
     if len(against) > len(shown):
         apart = sum(pair.p_adjusted < LEVEL for pair in against)
@@ -90,10 +95,16 @@ def amount(comparison: StudyComparison, value: float) -> str:
     return plural(value, measure.one)
 
 
-def _of_the_fastest(comparison: StudyComparison, group: GroupSummary) -> str:
+def _of_the_first(comparison: StudyComparison, group: GroupSummary) -> str:
+    measure = comparison.measure
+    if measure.ranks == "ert":
+        by = f"lowest expected running time (ERT, the {measure.many} spent for every run solved)"
+    else:
+        by = "shortest mean plateau (one that never ended counted as the budget)"
     share = percent(round(group.success.value or 0.0, 3))
     text = (
-        f"First came {_words(comparison, group.label)}: {share} of its {plural(group.runs, 'run')} "
+        f"the {by}, {_ranked(comparison, group, named=True)}, is that of "
+        f"{_words(comparison, group.label)}: {share} of its {plural(group.runs, 'run')} "
         f"{_got_there(comparison)} within {amount(comparison, comparison.result.budget)}"
     )
     if group.success.low is not None and group.success.high is not None:
@@ -106,6 +117,64 @@ def _of_the_fastest(comparison: StudyComparison, group: GroupSummary) -> str:
     if comparison.measure.name != "plateau" and group.plateau.value is not None:
         text += f"; its median plateau is {plural(group.plateau.value, 'epoch')}"
     return sentence(text)
+
+
+def _ranked(comparison: StudyComparison, group: GroupSummary, *, named: bool = False) -> str:
+    """The number by which groups are ordered, with its interval."""
+    found = comparison.rank(group)
+    text = amount(comparison, found.value or 0.0)
+    if found.low is None or found.high is None or found.low == found.high:
+        return text
+    ends = [number(end, 3 if end >= 100 else 2) for end in (found.low, found.high)]
+    if comparison.measure.name == "flops":
+        ends = [amount(comparison, end) for end in (found.low, found.high)]
+    return f"{text} ({'95 % interval ' if named else ''}{ends[0]} to {ends[1]})"
+
+
+def _how_surely(comparison: StudyComparison) -> list[str]:
+    """Which groups may be first as well, and which one is by the median."""
+    found, first = comparison.result, comparison.first
+    own, p_values = comparison.rank(first), _p_values(comparison)
+    level: list[str] = []
+    near: list[str] = []
+    for group in found.groups[1:]:
+        other = comparison.rank(group)
+        name = _words(comparison, group.label)
+        if other.value == own.value:
+            level.append(name)
+        elif _overlap(own, other) and p_values[group.label] >= LEVEL:
+            near.append(f"{name} with {_ranked(comparison, group)}")
+    sentences: list[str] = []
+    if level:
+        sentences.append(f"Level with it: {listed(level)}.")
+    if len(near) > MOST_CONTRASTS:
+        near = [*near[: MOST_CONTRASTS - 1], f"{len(near) - MOST_CONTRASTS + 1} more"]
+    if near:
+        whose = "whose interval overlaps" if len(near) == 1 else "whose intervals overlap"
+        sentences.append(
+            f"That is no sure order: near it {'comes' if len(near) == 1 else 'come'} "
+            f"{listed(near)}, {whose} its own."
+        )
+    medians = [group for group in found.groups if group.median.value is not None]
+    quick = min(medians, key=lambda group: group.median.value or 0.0, default=first)
+    ahead = first.median.value is None or (quick.median.value or 0.0) < first.median.value
+    if ahead and quick.median.value is not None:
+        name = _words(comparison, quick.label)
+        sentences.append(
+            f"The lowest median, {amount(comparison, quick.median.value)}, is that of {name}."
+        )
+    return sentences
+
+
+def _p_values(comparison: StudyComparison) -> dict[str, float]:
+    against = comparison.result.against(comparison.first.label)
+    return {pair.other: pair.p_adjusted for pair in against}
+
+
+def _overlap(one: Estimate, other: Estimate) -> bool:
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.low <= other.high and other.low <= one.high
 
 
 def _contrast(comparison: StudyComparison, pair: Contrast) -> str:
@@ -157,10 +226,18 @@ def _best(comparison: StudyComparison) -> list[str]:
         median = group.best.summary.epochs_median
         took = "more than half censored" if median is None else plural(median, "epoch")
         parts.append(f"{group.words} {took} (trial {group.best.number})")
-    return [
+    sentences = [
         f"The best trial of each by PAR2, and its median: {listed(parts)}. The best of several "
         "looks a little better than it is."
     ]
+    first, *others = comparison.groups
+    best = min(others, key=lambda group: group.best.summary.objective, default=first)
+    if best.best.summary.objective < first.best.summary.objective:
+        sentences.append(
+            f"The best trial of all is one of {best.words}, not of {first.words}: a group is "
+            "judged by all of its trials, the bad ones too."
+        )
+    return sentences
 
 
 def _overall(comparison: StudyComparison) -> str:

@@ -41,7 +41,9 @@ def section(story: Story) -> Section | None:
     if not shown:
         return None
     note = (
-        "Each value of a setting is set against the one that came first. Epochs are medians with "
+        "The values of a setting are in the order of their expected running time (ERT), and each "
+        "is set against the first. A value is judged by all configurations that have it, the good "
+        "and the bad ones, so the best configurations may have another. Epochs are medians with "
         "their 95 % interval; ratios are over those of the first; p is corrected by Holm for all "
         "pairs of values. Where trials agree in all other settings, runs of equal seeds are paired."
     )
@@ -57,7 +59,7 @@ def _shown(found: "StudyComparison") -> dict[str, Any]:
     tables = [_table(f"The values of {words(found.by)}", groups_cells(found))]
     contrasts = contrasts_cells(found)
     if any(group.solved for group in found.result.groups):
-        first = found.result.fastest.label
+        first = found.first.label
         tables.append(_table(f"The values of {words(found.by)} against {first}", contrasts))
     return {
         "title": f"By {words(found.by)}",

@@ -77,7 +77,7 @@ def test_a_setting_is_compared_in_text_tables_and_a_drawing(grid: Path, sweep: A
     assert result.exit_code == 0
     text = " ".join(result.stdout.split())
     assert "grid: epochs to 100 % by layers" in result.stdout.replace("\u202f", " ")
-    assert "First came 1 layer" in text
+    assert "is that of 1 layer: " in text
     assert "slower in 12 of 12 pairs of one seed and equal other settings" in text
     assert "solved (95 %)" in text
     assert "p (Holm)" in text

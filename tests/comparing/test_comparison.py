@@ -15,6 +15,8 @@ from sweep.comparing import (
     finding,
     laws_of,
 )
+from sweep.comparing.cells import groups_cells
+from sweep.report.rows import number
 
 
 class TestPairing:
@@ -93,8 +95,9 @@ class TestMeasures:
         result = make.result(make.points(batch_size=[20, 100]), lambda c, s: 10 * make.jitter(s))
         epochs = compare_setting([result], "batch_size")
         updates = compare_setting([result], "batch_size", "updates")
-        few, many = (group.median.value for group in updates.result.groups)
-        assert few == 10 * epochs.result.groups[0].median.value
+        of = {group.label: group.median.value for group in updates.result.groups}
+        few, many = of["20"], of["100"]
+        assert few == 10 * {g.label: g.median.value for g in epochs.result.groups}["20"]
         assert many == 2 * epochs.result.groups[1].median.value
         # 100 epochs of two batches each are the smallest budget.
         assert updates.result.budget == 200
@@ -150,7 +153,7 @@ class TestStudiesThatDiffer:
 class TestTheFinding:
     def test_of_a_clear_difference_names_size_interval_pairs_and_p(self, grid):
         text = " ".join(finding(compare_setting([grid], "optimizer")))
-        assert text.startswith("First came adam: 100")
+        assert text.startswith("The lowest expected running time (ERT, the epochs spent")
         assert "Against adam, sgd took " in text
         assert "times as many epochs (95 % interval " in text
         assert "slower in 36 of 36 pairs of one seed and equal other settings" in text
@@ -193,6 +196,40 @@ class TestTheFinding:
         text = " ".join(finding(compare_setting([grid], "layers")))
         assert text.count("Against") + text.count("Chance may") == 3
         assert "Of all 5 other groups" in text
+
+    def test_orders_the_groups_by_what_it_names_and_says_where_the_order_is_not_sure(self, make):
+        # One of rmsprop's eight trials never learns; the others are quicker than adam's.
+        def wait(configuration, seed):
+            if configuration.optimizer == "adam":
+                return 12 * make.jitter(seed + configuration.layers)
+            return np.inf if configuration.layers > 7 else 9 * make.jitter(seed)
+
+        points = make.points(optimizer=["rmsprop", "adam"], layers=list(range(1, 9)))
+        found = compare_setting([make.result(points, wait)], "optimizer")
+        erts = [group.ert.value for group in found.result.groups]
+        assert erts == sorted(erts)
+        assert [group.label for group in found.groups] == ["adam", "rmsprop"]
+        assert [line[0] for line in groups_cells(found)[1]] == ["adam", "rmsprop"]
+        lead, *more = finding(found)
+        assert f"{number(erts[0])} epochs (95 % interval " in lead
+        assert ", is that of adam: 100" in lead
+        assert f"That is no sure order: near it comes rmsprop with {number(erts[1])} epochs" in lead
+        assert "The lowest median, 12 epochs, is that of rmsprop." in lead
+        assert "The best trial of all is one of rmsprop, not of adam" in " ".join(more)
+        assert (as_json(found)["ranked_by"], as_json(found)["fastest"]) == ("ert", "adam")
+
+    def test_names_what_is_level(self, make):
+        result = make.result(make.points(layers=[1, 2, 3]), lambda c, s: 5 + 5 * (c.layers == 3))
+        assert "Level with it: 2 layers." in finding(compare_setting([result], "layers"))[0]
+
+    def test_of_plateaus_names_their_mean(self, grid):
+        found = compare_setting([grid], "optimizer", "plateau")
+        means = [group.mean.value for group in found.result.groups]
+        assert means == sorted(means)
+        assert finding(found)[0].startswith(
+            "The shortest mean plateau (one that never ended counted as the budget), "
+        )
+        assert as_json(found)["ranked_by"] == "mean_within_budget"
 
     def test_is_the_same_each_time(self, grid):
         assert finding(compare_setting([grid], "layers")) == finding(
@@ -242,8 +279,8 @@ class TestAnOwnModel:
 
     def test_is_compared_by_its_own_arguments(self, own):
         found = compare_setting([own], "width")
-        assert [group.value for group in found.groups] == [2, 4, 8]
-        assert found.result.fastest.label == "8"
+        assert [group.value for group in found.groups] == [8, 4, 2]
+        assert found.first.label == "8"
         assert all(pair.paired for pair in found.result.contrasts)
 
     def test_has_laws_of_them(self, own):
