@@ -126,7 +126,7 @@ def _save_figures(study: "OptunaStudy", result: StudyResult) -> tuple[str, ...]:
 
 
 def _without_loss(curves: Any) -> Any:
-    """The figure of learning curves with accuracy and plateaus only: a card is too low for three."""
+    """The figure of learning curves without the loss: a card is too low for three panels."""
     curves.data = [trace for trace in curves.data if trace.yaxis != "y2"]
     layout = curves.layout
     layout.shapes = [shape for shape in layout.shapes if shape.yref != "y2"]
