@@ -263,7 +263,7 @@ def check_installed() -> None:
     """Raises BadInput where the extra `server` is not installed."""
     from importlib.util import find_spec
 
-    if any(find_spec(name) is None for name in ("starlette", "uvicorn")):
+    if any(find_spec(name) is None for name in ("a2wsgi", "starlette", "uvicorn")):
         raise BadInput(
             "a live report needs a server, which is not installed; `uv sync --extra server` "
             "installs it"

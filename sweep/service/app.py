@@ -7,7 +7,6 @@ everything of ours is elsewhere: the API is at /v1, the reports are at /reports/
 import base64
 import hashlib
 import re
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
@@ -36,6 +35,14 @@ from sweep.service.metrics import CONTENT_TYPE, metrics
 
 DASHBOARD = ("/dashboard", "/static", "/api", "/artifacts", "/csv")
 """The first parts of the addresses that Optuna's dashboard answers."""
+
+NOTE = re.compile(r"/api/studies/\d+(/\d+)?/note")
+"""What may be written in the dashboard: the notes of studies and trials."""
+
+ONLY_NOTES = (
+    "this dashboard shows copies of sweep's studies; write notes in it, and change or delete a "
+    "study by sweep itself"
+)
 
 REPORTS_KEPT = 16
 """Live reports that are kept in memory, each with its page."""
@@ -206,17 +213,19 @@ def _observed(app: FastAPI, db: Database) -> None:
 
 
 def _dashboard(db: Database) -> ASGIApp:
+    from a2wsgi import WSGIMiddleware
     from optuna_dashboard import wsgi
 
     from sweep.dashboard import Artifacts
 
-    with warnings.catch_warnings():
-        # Starlette recommends another package for this, and has it still.
-        warnings.simplefilter("ignore")
-        from starlette.middleware.wsgi import WSGIMiddleware
-    dashboard = WSGIMiddleware(wsgi(db.optuna_storage(), artifact_store=Artifacts(db)))
+    application: Any = wsgi(db.optuna_storage(), artifact_store=Artifacts(db))
+    dashboard: Any = WSGIMiddleware(application)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        reads = scope["method"] in ("GET", "HEAD")
+        if not (reads or (scope["method"] == "PUT" and NOTE.fullmatch(scope["path"]))):
+            await JSONResponse({"reason": ONLY_NOTES}, 403)(scope, receive, send)
+            return
         # It fails where a program, unlike a browser, does not say which encodings it takes.
         MutableHeaders(scope=scope).setdefault("Accept-Encoding", "identity")
         await dashboard(scope, receive, send)

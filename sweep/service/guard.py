@@ -9,6 +9,7 @@ import hmac
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -102,26 +103,34 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
-        began, status = time.monotonic(), 0
+        began, status, received = time.monotonic(), 0, 0
+        over: TooLarge | None = None
         request = Request(scope)
 
         async def answer(message: Message) -> None:
             nonlocal status
+            if over is not None and not status:
+                # Whoever read the body may have taken its end for a fault.
+                return
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+                # The dashboard lets any site read its files.
+                del headers["Access-Control-Allow-Origin"]
             await send(message)
 
-        received = 0
-
         async def take() -> Message:
-            nonlocal received
+            nonlocal received, over
             message = await receive()
             received += len(message.get("body", b""))
-            check_size(received - ROOM, self._limits)
+            try:
+                check_size(received - ROOM, self._limits)
+            except TooLarge as error:
+                over = error
+                raise
             return message
 
         refusal = self._refusal(request)
@@ -129,10 +138,11 @@ class Guard:
             if refusal is not None:
                 await refusal(scope, receive, answer)
             else:
-                await self._app(scope, take, answer)
-        except TooLarge as error:
-            if not status:
-                await JSONResponse({"error": str(error)}, 413)(scope, receive, answer)
+                with suppress(TooLarge):
+                    await self._app(scope, take, answer)
+            if over is not None and not status:
+                refusal, over = _error(413, str(over)), None
+                await refusal(scope, receive, answer)
         finally:
             if scope["path"] not in ("/health", "/parts", "/metrics"):
                 milliseconds = round(1000 * (time.monotonic() - began))

@@ -215,6 +215,45 @@ def test_results_come_as_json_as_parquet_and_as_a_report(client: httpx.Client) -
         assert "no study named" in error_of(client.get(f"/v1/studies/none{more}"), 404)
 
 
+def test_the_dashboard_is_read_and_takes_notes_but_nothing_else(client: httpx.Client) -> None:
+    assert client.get("/dashboard/").status_code == 200
+    script = re.search(r'src="(/static/[^"]+)"', client.get("/dashboard").text)
+    assert script is not None
+    with client.stream("GET", script[1]) as streamed:
+        assert sum(map(len, streamed.iter_bytes())) > MIB
+    (copy,) = client.get("/api/studies").json()["study_summaries"]
+    path = f"/api/studies/{copy['study_id']}"
+    trials = client.get(path, params={"after": 0}).json()["trials"]
+    assert len(trials) == 4
+    assert client.put(f"{path}/note", json={"body": "seen", "version": 1}).status_code == 204
+    assert client.get(path, params={"after": 0}).json()["note"]["body"] == "seen"
+    files = trials[0]["artifacts"]
+    assert len(files) == 3
+    shown = client.get(
+        f"/artifacts/{copy['study_id']}/{trials[0]['trial_id']}/{files[1]['artifact_id']}"
+    )
+    assert shown.text.startswith("replicate,seed,epoch,loss,accuracy\n0,0,1,")
+    assert "access-control-allow-origin" not in shown.headers
+    sent = {"file": "data:text/plain;base64,eA==", "filename": "x.txt"}
+    for method, address in (
+        ("POST", f"/api/artifacts/{copy['study_id']}"),
+        ("POST", f"/api/artifacts/{copy['study_id']}/{trials[0]['trial_id']}"),
+        ("DELETE", path),
+        ("POST", f"{path}/rename"),
+        ("POST", "/api/studies"),
+        ("POST", f"/api/trials/{trials[0]['trial_id']}/tell"),
+    ):
+        refused = client.request(method, address, json=sent)
+        assert refused.status_code == 403, (method, address)
+        assert "write notes in it" in refused.json()["reason"]
+    assert client.put(f"{path}/note", content=b"x" * (2 * MIB)).status_code == 413
+    pieces = iter([b'{"body": "', *[b"x" * 300_000] * 8])
+    form = {"Content-Type": "application/json"}
+    large = client.put(f"{path}/note", content=pieces, headers=form)
+    assert "--max-upload" in error_of(large, 413)
+    assert client.get("/csv/" + str(copy["study_id"])).text.startswith("Number,State")
+
+
 def test_its_description_names_every_address_of_the_api(client: httpx.Client) -> None:
     described = client.get("/v1/openapi.json").json()
     assert {"/v1/studies", "/v1/studies/{name}/cancel", "/health", "/metrics"} <= set(
