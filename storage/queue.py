@@ -9,7 +9,8 @@
 An entry is waiting, running, done, failed or cancelled. Who claims one holds a lease of it (see
 `storage.lease`) in the same transaction: where a worker dies, its lease ends and the entry is
 claimed again, with all that its study had finished. Of each name one entry waits and one runs at
-most, so that more can be asked of a study that is running.
+most, so that more can be asked of a study that is running. Of those that are over the last
+`KEPT` are kept.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from sqlalchemy.engine import Connection
 
 from storage import lease
 from storage.database import Database, StorageFailure
-from storage.tables import leases, queue, uploads
+from storage.tables import leases, queue, totals, uploads
 from storage.values import plain
 from studies.errors import BadInput
 
@@ -32,6 +33,12 @@ State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 MOST_ATTEMPTS = 3
 """Workers that may die of an entry before nobody takes it again."""
+
+KEPT = 1000
+"""Entries that are over and are kept, the last ones; older ones leave the queue."""
+
+TOTALS = ("runs_trained", "ask_seconds", "tell_seconds")
+"""What of an entry's progress counts over all its workers, and goes on counting without it."""
 
 PRIORITIES = (-1_000_000, 1_000_000)
 """The lowest and the highest priority; the highest comes first."""
@@ -305,6 +312,43 @@ def find_entry(db: Database, number: int) -> Entry | None:
     return db.read(find)
 
 
+@dataclass(frozen=True)
+class Counts:
+    """Of the queue in all: entries by state, `TOTALS` ever, and models a second just now."""
+
+    states: Mapping[str, int]
+    totals: Mapping[str, float]
+    models_per_second: float
+
+
+def counts(db: Database) -> Counts:
+    """What the queue comes to, at one moment."""
+
+    def number(key: str) -> Any:
+        return sa.func.sum(queue.c.progress[key].as_float())
+
+    running = queue.c.state == "running"
+    query = sa.union_all(
+        sa.select(sa.literal("state").label("what"), queue.c.state, sa.func.count()).group_by(
+            queue.c.state
+        ),
+        sa.select(sa.literal("rate"), sa.literal(""), number("models_per_second")).where(running),
+        sa.select(sa.literal("total"), totals.c.key, totals.c.value),
+        *(sa.select(sa.literal("total"), sa.literal(key), number(key)) for key in TOTALS),
+    )
+    states = dict[str, int]()
+    sums: dict[str, float] = dict.fromkeys(TOTALS, 0.0)
+    rate = 0.0
+    for what, key, value in db.read(lambda connection: connection.execute(query).all()):
+        if what == "state":
+            states[key] = int(value)
+        elif what == "rate":
+            rate = float(value or 0.0)
+        else:
+            sums[key] += float(value or 0.0)
+    return Counts(states, sums, rate)
+
+
 def uploaded(db: Database, digest: str) -> bytes:
     """The data of this digest. Raises StorageFailure if they are not there or are damaged."""
     query = sa.select(uploads.c.content).where(uploads.c.digest == digest)
@@ -358,6 +402,26 @@ def _end(connection: Connection, ids: list[int], state: State, message: str | No
         .values(state=state, ended=datetime.now(UTC), message=message)
     )
     _forget_uploads(connection)
+    _prune(connection)
+
+
+def _prune(connection: Connection) -> None:
+    """Takes the oldest of those that are over out of the queue, and keeps what they counted.
+
+    `_forget_uploads` sees to it that no two do this at once.
+    """
+    over = queue.c.state.in_(("done", "failed", "cancelled"))
+    newest_first = sa.select(queue.c.ended).where(over).order_by(queue.c.ended.desc())
+    last = connection.execute(newest_first.offset(KEPT).limit(1)).scalar_one_or_none()
+    if last is None:
+        return
+    old = (over, queue.c.ended <= last)
+    for progress in connection.execute(sa.select(queue.c.progress).where(*old)).scalars():
+        for key in TOTALS:
+            more = (progress or {}).get(key, 0)
+            mine = totals.update().where(totals.c.key == key)
+            connection.execute(mine.values(value=totals.c.value + more))
+    connection.execute(queue.delete().where(*old))
 
 
 def _forget_uploads(connection: Connection) -> None:

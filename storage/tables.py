@@ -30,7 +30,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0004"
+HEAD = "0005"
 """The schema that this version reads and writes; revisions are compared as text."""
 
 VERSION_TABLE = "sweep_version"
@@ -205,6 +205,14 @@ queue = Table(
         for state in ("waiting", "running")
     ),
     sqlite_autoincrement=True,
+)
+
+# What entries that have left the queue counted: `storage.queue.TOTALS`.
+totals = Table(
+    "sweep_totals",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("value", Float(53), nullable=False),
 )
 
 # Counting the solved runs of every study reads this index alone, not the rows with their curves.

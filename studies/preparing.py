@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from studies.errors import BadInput
-from studies.tasks import Task
+from studies.tasks import MOST_VALUES, Size, Task
 
 MOST_TOKENS = 1_000
 """Different whole numbers that inputs may have to be embedded."""
@@ -103,6 +103,12 @@ def prepared(task: Task, how: Preparation, groups: np.ndarray | None = None) -> 
     return replace(task, x=changes.applied(task.x), columns=columns, validation=held)
 
 
+def prepared_size(size: Size, how: Preparation) -> Size:
+    """How large data of this size are at most when they are prepared so."""
+    numbers = min(size.numbers, MOST_TOKENS) if how.embed else 1
+    return replace(size, features=size.features * numbers)
+
+
 def fitted(task: Task, how: Preparation) -> Fitted:
     """How the inputs of a task are changed, learned from its records to train on.
 
@@ -166,5 +172,11 @@ def _numbers(task: Task) -> tuple[float, ...]:
         raise BadInput(
             f"task.embed: the inputs of {task.name} have {len(numbers):,} different numbers, more "
             f"than {MOST_TOKENS:,}"
+        )
+    made = sum(x.size for x in parts) * len(numbers)
+    if made > MOST_VALUES:
+        raise BadInput(
+            f"task.embed: the inputs of {task.name} would become {made:,} numbers, more than "
+            f"{MOST_VALUES:,}"
         )
     return tuple(float(n) for n in numbers)

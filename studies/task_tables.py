@@ -15,9 +15,9 @@ from studies import data_files, data_function
 from studies.csv_task import CsvReading, check_delimiter, read_csv_task
 from studies.functions import digest, located
 from studies.own import is_argument, is_value
-from studies.preparing import Preparation, prepared
+from studies.preparing import Preparation, prepared, prepared_size
 from studies.problems import checked, nearest, wrong
-from studies.tasks import Task, builtin_tasks, make_task
+from studies.tasks import Size, Task, builtin_tasks, make_task, task_size
 
 
 class _Table(BaseModel):
@@ -41,6 +41,10 @@ class BuiltinTask(_Table):
 
     def load(self) -> Task:
         return prepared(make_task(self.name, self.settings), self.prepare)
+
+    def size(self) -> Size:
+        """How large the data are at most, before any are made."""
+        return prepared_size(task_size(self.name, self.settings), self.prepare)
 
     def table(self) -> dict[str, Any]:
         return {"name": self.name, **self.settings.model_dump(), **self.prepare.table()}

@@ -20,6 +20,7 @@ from typing import Protocol
 from studies.run import Configuration, FinishedRun, Run
 from studies.study import Study
 from studies.tasks import Task
+from sweep.report.rows import number
 from sweep.results import TrialResult, TriedConfiguration, efficiency, trial_results
 from sweep.sampling import GENERATION, Asked, total_trials
 
@@ -73,6 +74,32 @@ class Progress:
     runs_trained: int = 0
     ask_seconds: float = 0.0
     tell_seconds: float = 0.0
+
+
+def described(progress: "Progress") -> str:
+    """How far the search is, in a line of less than 80 columns: trials, runs training, models a
+    second, the best so far, the time left; or what is done before anything trains."""
+    if progress.stage == "done" or not (progress.runs_done or progress.runs_training):
+        return progress.stage
+    parts = [f"trials {progress.trials_done}/{progress.trials_total}"]
+    if progress.stage != "training":
+        parts.insert(0, progress.stage)
+    if progress.runs_training:
+        parts.append(f"{progress.runs_training} training")
+    if progress.runs_per_second:
+        parts.append(f"{number(progress.runs_per_second)} models/s")
+    median = progress.best.summary.epochs_median if progress.best is not None else None
+    if median is not None:
+        parts.append(f"best {number(median)} epochs")
+    if progress.seconds_left is not None:
+        parts.append(f"{_duration(progress.seconds_left)} left")
+    return " · ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 @dataclass
@@ -222,8 +249,8 @@ class Session:
         self.training.discard(key)
         self.watch.trained += 1
         self.watch.training = len(self.training)
-        for number in self.waiting.pop(key):
-            trial = self.open[number]
+        for trial_number in self.waiting.pop(key):
+            trial = self.open[trial_number]
             self._note(trial, key, finished)
             self._close(trial)
 

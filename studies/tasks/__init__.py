@@ -29,6 +29,25 @@ MOST_VALUES = 200_000_000
 """Numbers of a built-in task's inputs: 0.8 GB as the float32 that they are."""
 
 
+@dataclass(frozen=True)
+class Size:
+    """How large a task's data are, which can be told before they are made.
+
+    `timesteps` are those of the longest sequence, `outputs` the classes, symbols or values;
+    `validation` are records besides `records`, `masked` says whether sequences differ in length,
+    and `numbers` how many different numbers the inputs are at most, if they are whole ones.
+    """
+
+    records: int
+    timesteps: int
+    features: int
+    outputs: int
+    target: Target = "class"
+    masked: bool = False
+    validation: int = 0
+    numbers: int = 1
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """Sequences and what is to be told of them.
@@ -80,6 +99,18 @@ class Task:
     @property
     def features(self) -> int:
         return self.x.shape[2]
+
+    @property
+    def size(self) -> Size:
+        return Size(
+            records=self.records,
+            timesteps=self.timesteps,
+            features=self.features,
+            outputs=len(self.classes),
+            target=self.target,
+            masked=self.lengths is not None,
+            validation=0 if self.validation is None else self.validation.records,
+        )
 
     @cached_property
     def class_counts(self) -> tuple[int, ...]:
@@ -154,6 +185,8 @@ def _share_of_one_set(y: np.ndarray, asked: np.ndarray) -> float:
 class Builtin:
     """A built-in task: its name, a sentence on it, its settings and how data is made from them.
 
+    `size(settings)` says how large the data of `make(settings)` will be, and makes none.
+
     `script(settings)` is Python text that makes the same `x` and `y` (and `lengths`, where the task
     has them) with NumPy (imported as `np`) alone, for a person who wants the data without this
     package.
@@ -163,6 +196,7 @@ class Builtin:
     description: str
     settings: type[BaseModel]
     make: Callable[[Any], Task]
+    size: Callable[[Any], Size]
     script: Callable[[Any], str] | None = None
 
 
@@ -234,6 +268,11 @@ def make_task(name: str, settings: BaseModel | Mapping[str, Any]) -> Task:
             raise BadInput("\n".join(problems))
         settings = known
     return task.make(settings)
+
+
+def task_size(name: str, settings: BaseModel) -> Size:
+    """How large the data of a built-in task with these settings are; nothing is made."""
+    return _builtin(name).size(settings)
 
 
 def task_script(name: str, settings: BaseModel) -> str | None:

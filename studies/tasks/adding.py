@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from pydantic import Field, model_validator
 
-from studies.tasks import TOLERANCE, Builtin, Settings, Task, recipe, step_columns
+from studies.tasks import TOLERANCE, Builtin, Settings, Size, Task, recipe, step_columns
 
 
 class Marked(Settings):
@@ -16,8 +16,12 @@ class Marked(Settings):
 
     @model_validator(mode="after")
     def _possible(self) -> "Marked":
-        self.check_size(2 * (self.shortest + self.shortest // 10))
+        self.check_size(2 * self.longest)
         return self
+
+    @property
+    def longest(self) -> int:
+        return self.shortest + self.shortest // 10
 
 
 def marked_numbers(
@@ -72,6 +76,7 @@ TASKS = tuple(
         f"tell the {value} of the two marked numbers of a sequence, within {TOLERANCE:g}",
         Marked,
         partial(make_marked, product=product),
+        lambda settings: Size(settings.records, settings.longest, 2, 1, "values", masked=True),
         partial(recipe, marked_numbers, "x, y, lengths", product=product),
     )
     for name, value, product in (("adding", "sum", False), ("multiplication", "product", True))

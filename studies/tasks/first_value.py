@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from studies.errors import BadInput
-from studies.tasks import MOST_VALUES, Builtin, Settings, Task, step_columns
+from studies.tasks import MOST_VALUES, Builtin, Settings, Size, Task, step_columns
 
 
 class FirstValue(BaseModel):
@@ -87,6 +87,12 @@ def first_value(settings: FirstValue) -> Task:
     )
 
 
+def first_value_size(settings: FirstValue) -> Size:
+    """The size of the data of `first_value`, whose inputs are `low` … `high`, and 0 and 1."""
+    numbers = settings.high - settings.low + 3
+    return Size(settings.records, settings.timesteps, 1, 2, numbers=numbers)
+
+
 def first_value_script(settings: FirstValue) -> str:
     """The recipe of `first_value` as Python text."""
     drawn = (
@@ -120,6 +126,7 @@ TASKS = (
         "the class is the first value of the sequence, 0 or 1; the others are noise",
         FirstValue,
         first_value,
+        first_value_size,
         first_value_script,
     ),
     Builtin(
@@ -127,6 +134,7 @@ TASKS = (
         "the class is the first value of the sequence, 0 or 1; any number of distractors follow",
         CopyFirst,
         copy_first,
+        lambda settings: first_value_size(settings.as_first_value()),
         lambda settings: first_value_script(settings.as_first_value()),
     ),
 )

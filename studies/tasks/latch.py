@@ -9,7 +9,7 @@ weights solve both sooner than the methods that they were made for.
 import numpy as np
 from pydantic import Field, model_validator
 
-from studies.tasks import Builtin, Settings, Task, recipe, step_columns
+from studies.tasks import Builtin, Settings, Size, Task, recipe, step_columns
 
 
 class Latch(Settings):
@@ -38,8 +38,12 @@ class TwoSequence(Settings):
     def _possible(self) -> "TwoSequence":
         if self.signal > self.shortest:
             raise ValueError(f"signal ({self.signal}) must not be above shortest ({self.shortest})")
-        self.check_size(self.shortest + self.shortest // 10)
+        self.check_size(self.longest)
         return self
+
+    @property
+    def longest(self) -> int:
+        return self.shortest + self.shortest // 10
 
 
 def latch(
@@ -105,6 +109,7 @@ TASKS = (
         "the class is the sign of the first value, which is 1 or -1; noise follows",
         Latch,
         make_latch,
+        lambda settings: Size(settings.records, settings.timesteps, 1, 2),
         lambda settings: recipe(latch, "x, y", settings),
     ),
     Builtin(
@@ -112,6 +117,7 @@ TASKS = (
         "the class is the sign of the first values; noise of varying length follows",
         TwoSequence,
         make_two_sequence,
+        lambda settings: Size(settings.records, settings.longest, 1, 2, masked=True),
         lambda settings: recipe(two_sequence, "x, y, lengths", settings),
     ),
 )

@@ -3,7 +3,7 @@
 import numpy as np
 from pydantic import Field, model_validator
 
-from studies.tasks import Builtin, Settings, Task, recipe, step_columns
+from studies.tasks import Builtin, Settings, Size, Task, recipe, step_columns
 
 
 class Parity(Settings):
@@ -58,6 +58,7 @@ TASKS = (
         "the class is whether an even or an odd number of the first bits is set",
         Parity,
         make_parity,
+        lambda settings: Size(settings.records, settings.bits, 1, 2, numbers=2),
         lambda settings: recipe(parity, "x, y", settings),
     ),
 )

@@ -3,7 +3,7 @@
 import numpy as np
 from pydantic import Field, model_validator
 
-from studies.tasks import Builtin, Settings, Task, recipe, step_columns
+from studies.tasks import Builtin, Settings, Size, Task, recipe, step_columns
 
 SYMBOLS = "BTPSXVE"
 
@@ -87,6 +87,14 @@ TASKS = (
         "at every symbol of a string of the embedded Reber grammar, tell which may come next",
         EmbeddedReber,
         make_embedded_reber,
+        lambda settings: Size(
+            settings.records,
+            settings.longest - 1,
+            len(SYMBOLS),
+            len(SYMBOLS),
+            "sets",
+            masked=True,
+        ),
         lambda settings: recipe(embedded_reber, "x, y, lengths", settings),
     ),
 )

@@ -3,7 +3,7 @@
 import numpy as np
 from pydantic import Field, model_validator
 
-from studies.tasks import Builtin, Settings, Task, recipe, step_columns
+from studies.tasks import Builtin, Settings, Size, Task, recipe, step_columns
 
 SYMBOLS = ("a", "b", "c", "d", "B", "E", "X", "Y")
 
@@ -23,8 +23,12 @@ class TemporalOrder(Settings):
             raise ValueError(
                 f"records ({self.records}) must be at least {2**self.relevant}, one of each class"
             )
-        self.check_size((self.shortest + self.shortest // 10) * len(SYMBOLS))
+        self.check_size(self.longest * len(SYMBOLS))
         return self
+
+    @property
+    def longest(self) -> int:
+        return self.shortest + self.shortest // 10
 
 
 def temporal_order(
@@ -80,6 +84,9 @@ TASKS = (
         "the class is the order of two or three symbols X and Y, far apart among others",
         TemporalOrder,
         make_temporal_order,
+        lambda settings: Size(
+            settings.records, settings.longest, len(SYMBOLS), 2**settings.relevant, masked=True
+        ),
         lambda settings: recipe(temporal_order, "x, y, lengths", settings),
     ),
 )

@@ -65,7 +65,8 @@ def status(
     from storage.database import open_database
     from storage.queue import entries
     from storage.trials import find_study, study_lines
-    from sweep.cli.service import entry_document, entry_line
+    from sweep.cli.service import entry_line
+    from sweep.service.submission import entry_document
 
     states: list[dict[str, Any]] = []
     with open_database(storage, create=False) as database:

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sweep.cli.screens import console
-from sweep.report.rows import number
 
 if TYPE_CHECKING:
-    from sweep.search import Progress
+    from sweep.session import Progress
 
 EVERY = 5.0
 """Seconds between two plain lines."""
@@ -29,36 +28,12 @@ def shown_progress() -> Generator[Callable[["Progress"], None]]:
         yield _plain()
 
 
-def described(progress: "Progress") -> str:
-    """How far the search is, in a line of less than 80 columns: trials, runs training, models a
-    second, the best so far, the time left; or what is done before anything trains."""
-    if progress.stage == "done" or not (progress.runs_done or progress.runs_training):
-        return progress.stage
-    parts = [f"trials {progress.trials_done}/{progress.trials_total}"]
-    if progress.stage != "training":
-        parts.insert(0, progress.stage)
-    if progress.runs_training:
-        parts.append(f"{progress.runs_training} training")
-    if progress.runs_per_second:
-        parts.append(f"{number(progress.runs_per_second)} models/s")
-    median = progress.best.summary.epochs_median if progress.best is not None else None
-    if median is not None:
-        parts.append(f"best {number(median)} epochs")
-    if progress.seconds_left is not None:
-        parts.append(f"{_duration(progress.seconds_left)} left")
-    return " · ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(max(0.0, seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 @contextmanager
 def _live() -> Generator[Callable[["Progress"], None]]:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
+
+    from sweep.session import described
 
     # A descriptor of its own: the engine turns that of standard error away while it is loaded.
     terminal = os.fdopen(
@@ -86,6 +61,8 @@ def _live() -> Generator[Callable[["Progress"], None]]:
 
 
 def _plain() -> Callable[["Progress"], None]:
+    from sweep.session import described
+
     last_time, last_stage, last_text = -EVERY, "", ""
 
     def show(progress: "Progress") -> None:

@@ -180,8 +180,9 @@ def _search(
 ) -> "SearchOutcome":
     from storage.database import StorageFailure
     from storage.lease import LeaseHeld
-    from sweep.cli.progress import described, shown_progress
+    from sweep.cli.progress import shown_progress
     from sweep.search import run_study
+    from sweep.session import described
 
     try:
         with trained as train, live as page, shown_progress() as show, interruptible():

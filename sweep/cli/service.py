@@ -65,7 +65,7 @@ def submit(
     from storage.database import open_database
     from studies.study import asked_settings, asked_study
     from sweep.cli.inspect import print_json
-    from sweep.service.submission import content_of, put, refuse_code
+    from sweep.service.submission import content_of, entry_document, put, refuse_code
 
     options = asked_settings(
         name=name,
@@ -224,28 +224,6 @@ def _address(host: str) -> "IPv4Address | IPv6Address":
     except (OSError, UnicodeError) as error:
         raise BadInput(f"--host {host}: no address of that name") from error
     return ipaddress.ip_address(str(found).partition("%")[0])
-
-
-def entry_document(entry: "Entry") -> dict[str, Any]:
-    """An entry of the queue under the keys that programs read; they stay as they are."""
-
-    def moment(value: Any) -> str | None:
-        return None if value is None else value.isoformat()
-
-    return {
-        "id": entry.id,
-        "study": entry.name,
-        "state": entry.state,
-        "position": entry.position or None,
-        "priority": entry.priority,
-        "submitted": moment(entry.submitted),
-        "started": moment(entry.started),
-        "ended": moment(entry.ended),
-        "worker": entry.worker,
-        "cancelling": entry.cancelling and entry.state == "running",
-        "message": entry.message,
-        "progress": entry.progress or None,
-    }
 
 
 def entry_line(entry: "Entry") -> str:

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, replace
 
 from studies.run import Configuration, gates
-from studies.tasks import Target, Task
+from studies.tasks import Size, Target, Task
 from sweep.engine import hidden
 from sweep.engine.cells import keeps_zero
 from sweep.engine.optimizers import COEFFICIENTS, scales_first
@@ -132,7 +132,7 @@ class Shape:
 
 def shape_of(
     configuration: Configuration,
-    task: Task,
+    task: Task | Size,
     *,
     chunk: int,
     memory: int,
@@ -141,9 +141,11 @@ def shape_of(
 ) -> Shape:
     """The shape of a run's program, with as many slots, up to `most_slots`, as fit into `memory`.
 
-    `chunk` is the number of epochs of a chunk; it is smaller where the tables of so many epochs
-    would fill a quarter of the memory. What one slot takes for one epoch is the least.
+    The size of a task that is not there yet will do for it. `chunk` is the number of epochs of a
+    chunk; it is smaller where the tables of so many epochs would fill a quarter of the memory. What
+    one slot takes for one epoch is the least.
     """
+    size = task.size if isinstance(task, Task) else task
     recurrent = "" if configuration.cell == "rnn" else configuration.recurrent_activation
     one = Shape(
         cell=configuration.cell,
@@ -151,17 +153,17 @@ def shape_of(
         width=max(NARROWEST, 1 << (configuration.units - 1).bit_length()),
         activation=configuration.activation,
         recurrent_activation=recurrent,
-        batch=min(configuration.batch_size, task.records),
-        records=task.records,
-        timesteps=task.timesteps,
-        features=task.features,
-        outputs=len(task.classes),
+        batch=min(configuration.batch_size, size.records),
+        records=size.records,
+        timesteps=size.timesteps,
+        features=size.features,
+        outputs=size.outputs,
         slots=1,
         chunk=1,
-        target=task.target,
-        masked=task.lengths is not None,
+        target=size.target,
+        masked=size.masked,
         hidden_progress=hidden_progress,
-        validation=0 if task.validation is None else task.validation.records,
+        validation=size.validation,
         scales_first=scales_first(configuration),
     )
     room = max(memory - one.bytes_of_data(), memory // 4)

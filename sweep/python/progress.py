@@ -55,7 +55,7 @@ def _under_the_cell() -> "Callable[[Progress], None]":
         warnings.simplefilter("ignore")
         importlib.import_module("tqdm.auto")
 
-    from sweep.cli.progress import described
+    from sweep.session import described
 
     handle: Any = None
     said = ""

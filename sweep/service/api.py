@@ -18,7 +18,6 @@ from storage.queue import Entry
 from storage.trials import find_study, no_study, study_lines
 from studies.errors import BadInput
 from studies.study import Study, read_study, shipped_studies
-from sweep.cli.service import entry_document
 from sweep.service.limits import (
     Limits,
     check_depth,
@@ -28,7 +27,7 @@ from sweep.service.limits import (
     check_size,
     check_study,
 )
-from sweep.service.submission import load, put
+from sweep.service.submission import entry_document, load, put
 
 PARQUET = "application/vnd.apache.parquet"
 
@@ -92,7 +91,7 @@ def take(db: Database, asked: Submission, limits: Limits) -> Entry:
     check_study(study, limits)
     if data is not None:
         task = load(study, data)
-        check_memory(study, task, task.records, limits)
+        check_memory(study, task.size, limits)
     return put(db, study, priority=asked.priority, data=data)
 
 

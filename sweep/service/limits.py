@@ -4,7 +4,7 @@ Each refusal names the limit, what was asked, and the option of `serve` that cha
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 from studies.errors import BadInput
@@ -12,12 +12,12 @@ from studies.problems import shown
 from studies.space import Choice, Range
 from studies.study import BuiltinTask, Study
 from studies.task_tables import FILES
-from studies.tasks import Task
+from studies.tasks import Size
 
 MIB = 2**20
 
-SAMPLE = 16
-"""Records of a task that are made to see how large one is."""
+MAKING = 6
+"""Times as much as the data take is taken while they are made, at most."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,8 @@ def check_document(document: Mapping[str, Any], *, data: bool) -> None:
 def check_study(study: Study, limits: Limits) -> None:
     """Raises BadInput for a study that asks for more epochs, or more memory, than allowed.
 
-    Of a built-in task a few records are made for that; of a CSV nothing is read.
+    Nothing is made for that: a built-in task's settings say how large its data will be. How large
+    those of a file are is seen by `check_memory` when it has been read.
     """
     trials, training = study.search.trials, study.training
     asked = trials * training.replicates * training.epochs
@@ -121,31 +122,24 @@ def check_study(study: Study, limits: Limits) -> None:
             "asked for; whoever serves this can allow more: --max-epochs"
         )
     if isinstance(study.task, BuiltinTask):
-        settings = study.task.settings
-        records = getattr(settings, "records", SAMPLE)
-        few = settings.model_copy(update={"records": min(records, SAMPLE)})
-        task = study.task.model_copy(update={"settings": few}).load()
-        check_memory(study, task, records, limits)
+        check_memory(study, study.task.size(), limits)
 
 
-def check_memory(study: Study, task: Task, records: int, limits: Limits) -> None:
-    """Raises BadInput where `records` records like those of `task`, and the largest model of the
-    study, would take more memory than allowed."""
+def check_memory(study: Study, size: Size, limits: Limits) -> None:
+    """Raises BadInput where data of this size, and the largest model of the study, would take more
+    memory than allowed."""
     from sweep.engine.shapes import shape_of
 
     largest = {key: _largest(study, key) for key in ("layers", "units", "batch_size")}
     cell = study.training.settings.get("cell", "lstm")
     params = {"cell": cell, "optimizer": "adam", **largest}
     model = study.model_copy(update={"space": {}}).configuration(params)
-    shape = replace(
-        shape_of(model, task, chunk=1, memory=1, most_slots=1),
-        records=records,
-        batch=min(model.batch_size, records),
-    )
-    needed = shape.bytes_of_data() + shape.bytes_of_slot()
+    shape = shape_of(model, size, chunk=1, memory=1, most_slots=1)
+    needed = MAKING * shape.bytes_of_data() + shape.bytes_of_slot()
     if needed > limits.memory:
         raise BadInput(
-            f"{study.name}: {records:,} records and a model of {model.layers} layers of "
+            f"{study.name}: {size.records:,} records of {size.timesteps:,} × "
+            f"{size.features:,} numbers and a model of {model.layers} layers of "
             f"{model.units:,} units, in batches of {shape.batch:,}, would take about "
             f"{needed / MIB:,.0f} MiB; at most {limits.memory / MIB:,.0f} MiB may be asked for; "
             "whoever serves this can allow more: --max-memory"

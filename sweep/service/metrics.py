@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from storage.database import Database
-from storage.queue import entries
+from storage.queue import counts
 from storage.tables import runs, studies
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -21,7 +21,7 @@ def metrics(db: Database) -> str:
         )
 
     stored_runs, stored_studies = db.read(counted)
-    known = entries(db, most=100_000)
+    queue = counts(db)
     lines: list[str] = []
 
     def say(name: str, kind: str, text: str, values: dict[str, float]) -> None:
@@ -29,22 +29,19 @@ def metrics(db: Database) -> str:
         lines.extend(f"sweep_{name}{labels} {value:.10g}" for labels, value in values.items())
 
     def total(key: str) -> dict[str, float]:
-        return {"": sum(entry.progress.get(key, 0) for entry in known)}
+        return {"": queue.totals[key]}
 
-    lengths = dict.fromkeys(STATES, 0.0)
-    for entry in known:
-        lengths[entry.state] += 1
     say(
         "queue_studies",
         "gauge",
-        "Studies in the queue, and those that were, by state.",
-        {f'{{state="{state}"}}': number for state, number in lengths.items()},
+        "Studies in the queue, and the last of those that were, by state.",
+        {f'{{state="{state}"}}': queue.states.get(state, 0) for state in STATES},
     )
     say("runs_finished_total", "counter", "Runs that workers trained.", total("runs_trained"))
     say("ask_seconds_total", "counter", "Seconds in samplers, asking.", total("ask_seconds"))
     say("tell_seconds_total", "counter", "Seconds in samplers, telling.", total("tell_seconds"))
-    rates = [e.progress.get("models_per_second", 0) for e in known if e.state == "running"]
-    say("models_per_second", "gauge", "Models trained a second, now.", {"": sum(rates)})
+    rate = queue.models_per_second
+    say("models_per_second", "gauge", "Models trained a second, now.", {"": rate})
     say("runs_stored", "gauge", "Runs in the storage.", {"": stored_runs})
     say("studies_stored", "gauge", "Studies in the storage.", {"": stored_studies})
     return "\n".join(lines) + "\n"

@@ -5,6 +5,7 @@ What a worker trains on is what was submitted, never a file of the worker's own 
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from storage.database import Database
 from storage.queue import Entry, submit
@@ -91,3 +92,25 @@ def load(study: Study, data: bytes | None) -> Task:
         except BadInput as error:
             # Nobody knows the file by the name that it has here.
             raise BadInput(str(error).replace(f"{directory}/", "")) from None
+
+
+def entry_document(entry: Entry) -> dict[str, Any]:
+    """An entry of the queue under the keys that programs read; they stay as they are."""
+
+    def moment(value: Any) -> str | None:
+        return None if value is None else value.isoformat()
+
+    return {
+        "id": entry.id,
+        "study": entry.name,
+        "state": entry.state,
+        "position": entry.position or None,
+        "priority": entry.priority,
+        "submitted": moment(entry.submitted),
+        "started": moment(entry.started),
+        "ended": moment(entry.ended),
+        "worker": entry.worker,
+        "cancelling": entry.cancelling and entry.state == "running",
+        "message": entry.message,
+        "progress": entry.progress or None,
+    }

@@ -14,12 +14,12 @@ from typing import Any
 from storage import queue
 from storage.database import Database, StorageFailure, open_database
 from storage.lease import Lease, LeaseHeld
-from storage.queue import Claimed
+from storage.queue import TOTALS, Claimed
 from studies.errors import BadInput
 from studies.study import Study
 from sweep.service.logs import log
 from sweep.service.submission import load
-from sweep.session import Progress, Train
+from sweep.session import Progress, Train, described
 
 LOOK = 1.0
 """Seconds between two looks at the queue: for work, and for a word to stop."""
@@ -29,9 +29,6 @@ SAY = 5.0
 
 RECOVERY = 5.0
 """Seconds to wait before a storage that failed is asked again."""
-
-TOTALS = ("runs_trained", "ask_seconds", "tell_seconds")
-"""What of an entry's progress counts over all its workers."""
 
 
 class _Stopped(KeyboardInterrupt):
@@ -145,8 +142,6 @@ class _Link:
 
     def take(self, progress: Progress) -> None:
         """Takes note of how far the study is; leaves the study if it is to stop."""
-        from sweep.cli.progress import described
-
         self._latest = document(progress, described(progress), self._before)
         now = time.monotonic()
         if progress.stage != self._stage or now >= self._said + SAY:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sweep.cli.progress import EVERY, described, shown_progress
-from sweep.search import Progress
+from sweep.cli.progress import EVERY, shown_progress
+from sweep.session import Progress, described
 
 
 def progress(seconds: float = 0.0, **changes: object) -> Progress:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ from storage.queue import entries
 from studies.errors import BadInput
 from sweep.service.app import policy, service
 from sweep.service.guard import Token, token_from
-from sweep.service.limits import MIB, Limits
+from sweep.service.limits import MIB, Limits, check_study
 from sweep.service.server import listen
 from sweep.service.worker import Worker
 
@@ -442,3 +443,20 @@ def test_neither_token_nor_password_is_in_the_log(sqlite_url: str) -> None:
     assert "path /v1/queue" in said
     assert SECRET not in said
     assert "token=" not in said
+
+
+def test_nothing_is_made_to_see_how_much_memory_a_study_would_take(study: Any) -> None:
+    shape = {"training": {"units": 8}, "space": {"layers": [1, 2]}}
+    task = {"name": "first-value", "records": 10**6, "timesteps": 100}
+    asked = study(task=task, **shape)
+    check_study(study(task={**task, "records": 1000}, **shape), SMALL)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput, match=r"1,000,000 records of 100 × 1 numbers .*--max-memory"):
+            check_study(asked, SMALL)
+        embedded = study(task={"name": "first-value", "high": 10**6, "embed": True}, **shape)
+        with pytest.raises(BadInput, match=r"200 records of 3 × 1,000 numbers .*--max-memory"):
+            check_study(embedded, Limits(memory=MIB))
+        assert tracemalloc.get_traced_memory()[1] < MIB
+    finally:
+        tracemalloc.stop()

@@ -263,3 +263,31 @@ def test_workers_that_ask_at_once_each_get_entries_of_their_own(
         worker.communicate("\n")
     again: list[Any] = [claim(database, "me") for _ in names]
     assert sorted(one.entry.name for one in again) == sorted(names)
+
+
+def test_the_last_of_what_is_over_is_kept_and_what_the_others_counted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "KEPT", 3)
+    submit(database, "later", DOCUMENT, priority=-1)
+    for number in range(6):
+        submit(database, f"s{number}", DOCUMENT)
+        claimed = claim(database, "me")
+        assert claimed is not None
+        with queue.working(database, claimed) as held:
+            told = {"runs_trained": 10, "ask_seconds": 0.5, "models_per_second": 7.5}
+            queue.tell(database, claimed, held, told)
+            assert queue.counts(database).models_per_second == 7.5
+            queue.finish(database, claimed, held, "done")
+        now = queue.counts(database)
+        assert now.totals == {
+            "runs_trained": 10 * (number + 1),
+            "ask_seconds": 0.5 * (number + 1),
+            "tell_seconds": 0,
+        }
+        assert (now.states, now.models_per_second) == (
+            {"waiting": 1, "done": min(number + 1, 3)},
+            0,
+        )
+    queue.cancel(database, "later")
+    assert [entry.name for entry in entries(database)] == ["s5", "s4", "later"]

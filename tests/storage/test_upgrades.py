@@ -20,6 +20,7 @@ import storage
 from storage.database import open_database
 from storage.doctor import examine
 from storage.garbage import delete_study, delete_unused
+from storage.queue import counts, entries
 from storage.runs import find_runs, iter_runs
 from storage.tables import HEAD, VERSION_TABLE, metadata
 from storage.trials import complete_mirror, find_study, put_trials, read_trials
@@ -158,10 +159,28 @@ def fill_0003(connection: sa.Connection) -> None:
     connection.execute(sa.update(values).values(target="values", chance=[0.5, 0.25]))
 
 
+def fill_0004(connection: sa.Connection) -> None:
+    fill_0003(connection)
+    kinds = {"document": sa.JSON(), "progress": sa.JSON()}
+    values = {
+        "name": "hello",
+        "document": read_study("hello-lstm").document(),
+        "priority": 1,
+        "state": "done",
+        "submitted": NOW,
+        "attempts": 1,
+        "cancel": False,
+        "progress": {"runs_trained": 5, "ask_seconds": 0.5, "tell_seconds": 0.25},
+    }
+    columns = [sa.column(name, kinds.get(name)) for name in values]
+    connection.execute(sa.insert(sa.table("sweep_queue", *columns)).values(**values))
+
+
 FILLED: dict[str, Callable[[sa.Connection], None]] = {
     "0001": fill_0001,
     "0002": fill_0002,
     "0003": fill_0003,
+    "0004": fill_0004,
 }
 
 
@@ -189,6 +208,9 @@ def test_an_earlier_storage_opens_with_all_that_was_in_it(
         streamed = list(iter_runs(database, stored.uuid))
         assert [run.key for run in streamed] == [run_of(seed).key(TASK) for seed in range(4)]
         assert all(np.array_equal(run.finished.curves, CURVES) for run in streamed)
+        ended = [(entry.name, entry.priority, entry.state) for entry in entries(database)]
+        assert ended == ([("hello", 1, "done")] if revision >= "0004" else [])
+        assert counts(database).totals["runs_trained"] == (5 if revision >= "0004" else 0)
         complete_mirror(database, stored)
         assert examine(database).problems == ()
         there = optuna.load_study(study_name="hello", storage=database.secret_url).trials

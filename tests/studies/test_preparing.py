@@ -136,6 +136,13 @@ def test_inputs_of_unequal_length_stay_as_they_are():
     assert len(parts.validation.lengths) == parts.validation.records == 10
 
 
+def test_inputs_are_not_embedded_in_more_memory_than_tasks_may_take(monkeypatch):
+    monkeypatch.setattr("studies.preparing.MOST_VALUES", 100)
+    whole = make_task("first-value", {"records": 20, "high": 1})
+    with pytest.raises(BadInput, match="would become 120 numbers, more than 100"):
+        prepared(whole, Preparation(embed=True))
+
+
 def test_numbers_to_embed_are_few():
     whole = make_task("first-value", {"records": 4000, "high": 9999})
     with pytest.raises(BadInput, match="different numbers, more than 1,000"):

@@ -1,5 +1,6 @@
 """The built-in tasks."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studies.errors import BadInput
-from studies.tasks import Task, builtin_tasks, make_task, settings_model
+from studies.preparing import Preparation
+from studies.task_tables import BuiltinTask
+from studies.tasks import Task, builtin_tasks, make_task, settings_model, task_size
 from studies.tasks.first_value import FirstValue
 
 
@@ -32,6 +35,28 @@ def test_every_task_has_settings_with_defaults_and_makes_data():
         accuracy, loss = task.chance
         assert 0.0 <= accuracy < 1.0
         assert 0.0 < loss < 3.0
+
+
+@pytest.mark.parametrize("name", list(builtin_tasks()))
+@pytest.mark.parametrize("records", [None, 3001])
+def test_the_size_of_every_task_is_known_before_it_is_made(name, records):
+    chosen = settings_model(name).model_validate({} if records is None else {"records": records})
+    size = task_size(name, chosen)
+    assert replace(make_task(name, chosen).size, numbers=size.numbers) == size
+
+
+def test_the_size_of_embedded_inputs_is_known_at_most():
+    for table in ({"name": "copy-first", "distractors": 5, "high": 30}, {"name": "parity"}):
+        name, more = table["name"], {k: v for k, v in table.items() if k != "name"}
+        asked = BuiltinTask(
+            name=name,
+            settings=settings_model(name).model_validate(more),
+            prepare=Preparation(embed=True, validation=0.25),
+        )
+        made, most = asked.load().size, asked.size()
+        # The first inputs are 0 and 1, which may be among the others.
+        assert made.features <= most.features <= made.features + 2
+        assert made.records + made.validation == most.records
 
 
 def test_the_script_of_every_task_makes_its_data_with_numpy_alone():
