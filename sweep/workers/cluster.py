@@ -73,7 +73,13 @@ class Cluster:
         # What it has to say of a cluster that is gone is said here.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         try:
-            certified = Security().get_connection_args("client").get("ssl_context")
+            security = Security()
+            certified = security.get_connection_args("client").get("ssl_context")
+            if security.require_encryption and not self._address.startswith(ENCRYPTED):
+                raise BadInput(
+                    f"cluster: Dask's configuration requires encryption, and {self._address} has "
+                    "none: expected tls://HOST:8786"
+                )
             if self._address.startswith(ENCRYPTED) and not certified:
                 raise BadInput(
                     f"cluster: {self._address} speaks TLS, and Dask's configuration names no "

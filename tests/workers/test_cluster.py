@@ -124,6 +124,15 @@ def test_a_cluster_that_speaks_tls_needs_certificates() -> None:
         pass
 
 
+def test_where_encryption_is_required_an_address_without_it_is_refused() -> None:
+    import dask
+
+    required = {"distributed.comm.require-encryption": True}
+    message = "requires encryption, and tcp://127.0.0.1:1 has none: expected tls://"
+    with dask.config.set(required), pytest.raises(BadInput, match=message):
+        Cluster("tcp://127.0.0.1:1").__enter__()
+
+
 def test_an_address_where_no_scheduler_is_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "CONNECTING", 0.5)
     message = "no Dask scheduler can be reached at tcp://127.0.0.1:1"
