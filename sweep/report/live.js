@@ -20,6 +20,7 @@
   }
 
   function tell(progress) {
+    bar.hidden = Boolean(progress.idle);
     if (!progress.text) return;
     text.textContent = `Running · ${progress.text}`;
     line.max = progress.total || 1;

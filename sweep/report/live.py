@@ -48,7 +48,8 @@ class Source:
     """Where a live report comes from.
 
     `read` gives the study as it is now, None where it is not there yet; `stamp` a text that is
-    another whenever `read` would be, and costs little; `progress` how far it is, as `shown` has it.
+    another whenever `read` would be, and costs little; `progress` how far it is, as `Live.show` has
+    it, or `idle` where nobody works on it.
     """
 
     read: Callable[[], StudyResult | None]

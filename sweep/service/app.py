@@ -4,6 +4,7 @@ Optuna's dashboard asks for absolute addresses (/dashboard, /static, /api …), 
 everything of ours is elsewhere: the API is at /v1, the reports are at /reports/NAME/.
 """
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from storage import queue
 from storage.database import Database, StorageFailure
+from storage.lease import abandoned
 from storage.trials import find_study, study_lines
 from studies.errors import BadInput
 from studies.study import shipped_studies
@@ -247,6 +249,9 @@ class _Reports:
             await RedirectResponse(f"/reports/{name}/")(scope, receive, send)
             return
         name = unquote(name)
+        if not await asyncio.to_thread(self._is_known, name):
+            await JSONResponse({"error": f"there is no study {name}"}, 404)(scope, receive, send)
+            return
         if name not in self._apps:
             self._apps[name] = live.report_app(_source(self._db, name))
         self._apps.move_to_end(name)
@@ -254,6 +259,10 @@ class _Reports:
             self._apps.popitem(last=False)
         inner = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode(), "root_path": ""}
         await self._apps[name](inner, receive, _with_policy(send))
+
+    def _is_known(self, name: str) -> bool:
+        there = find_study(self._db, name) is not None
+        return there or bool(queue.entries(self._db, name=name, most=1))
 
 
 def _source(db: Database, name: str) -> live.Source:
@@ -271,7 +280,10 @@ def _source(db: Database, name: str) -> live.Source:
 
     def progress() -> dict[str, Any]:
         entry = next(iter(queue.entries(db, name=name, most=200)), None)
-        if entry is None or entry.state != "running" or "text" not in entry.progress:
+        if entry is None or entry.state != "running":
+            idle = db.read(lambda connection: name in abandoned(db, connection, [name]))
+            return {"idle": True} if idle else {}
+        if "text" not in entry.progress:
             return {}
         told = entry.progress
         return {"text": told["text"], "done": told["runs"], "total": told["runs_asked"]}

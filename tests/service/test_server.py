@@ -24,6 +24,7 @@ from playwright.sync_api import sync_playwright
 
 from storage import queue
 from storage.database import Database, open_database
+from storage.lease import hold
 from storage.queue import entries
 from studies.errors import BadInput
 from sweep.service.app import policy, service
@@ -82,6 +83,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 
 ODD = "<b>small & odd"
+ODD_REPORT = "/reports/%3Cb%3Esmall%20&%20odd/"
 
 
 @pytest.fixture(scope="module")
@@ -335,11 +337,31 @@ def test_every_page_has_a_policy_and_a_report_s_allows_its_own_scripts_only(
         assert "script-src 'self'" in sent["content-security-policy"]
         assert "unsafe" not in sent["content-security-policy"]
         assert sent["x-content-type-options"] == "nosniff"
-    report = client.get("/reports/%3Cb%3Esmall%20&%20odd/")
+    report = client.get(ODD_REPORT)
     allowed = report.headers["content-security-policy"]
     assert allowed == policy(report.text)
     assert allowed.count("'sha256-") == report.text.count("<script")
     assert "script-src 'none'" in policy("<p>no script</p>")
+
+
+def test_a_report_says_that_it_runs_only_while_it_does(
+    client: httpx.Client, place: Database
+) -> None:
+    def progress() -> Any:
+        with client.stream("GET", f"{ODD_REPORT}events") as events:
+            for line in events.iter_lines():
+                if line.startswith("data: "):
+                    return json.loads(line.removeprefix("data: "))
+        raise AssertionError
+
+    assert client.get(ODD_REPORT).status_code == 200
+    assert progress() == {"idle": True}
+    with hold(place, ODD):
+        assert progress() == {}
+
+
+def test_a_report_of_no_study_is_not_there(client: httpx.Client) -> None:
+    assert "there is no study nope" in error_of(client.get("/reports/nope/"), 404)
 
 
 @pytest.mark.parametrize("text", ["short", "a" * 15, "ä" * 20, "a token\nof two lines long"])
