@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from sweep.report.data import EPOCHS, OfRows
 from sweep.report.drawing import PALETTE, QUIET, Figure, hover, log_ticks, plain, thinned
 from sweep.report.rows import Row, count, quantity, words
 from sweep.report.sentences import ends, plural, sentence
@@ -15,6 +16,15 @@ TITLES = {
 }
 
 
+COLUMNS = {
+    "epochs": "par2_epochs",
+    "updates": "par2_updates",
+    "flops": "par2_flops",
+    "parameters": "parameters",
+}
+"""The columns of data that hold the objectives."""
+
+
 def section(story: Story) -> Section | None:
     """The first two objectives against each other; None where there is one."""
     if len(story.goals) < 2 or not story.rows:
@@ -25,8 +35,12 @@ def section(story: Story) -> Section | None:
     if len(story.goals) > 2:
         caption += f" The front is that of {len(story.goals)} objectives, of which two are drawn."
     finding = objectives_finding(story.rows, story.goals)
-    drawn = Variant("objectives", finding, objectives(story.rows, story.goals))
-    plot = Plot("plot-front", [drawn], caption)
+    figure = objectives(story.rows, story.goals)
+    front = [row for row in story.rows if row.front]
+    shown = [*front, *[row for row in thinned(story.rows) if not row.front]]
+    columns = ["on_pareto_front", *[COLUMNS[goal] for goal in story.goals], *EPOCHS]
+    data = OfRows(shown, story.names, columns)
+    plot = Plot("plot-front", [Variant("objectives", finding, figure, caption, data)])
     return Section("front", "Pareto front", "What is traded for what", [plot])
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from studies.errors import BadInput
+from sweep.report.data import Table
 from sweep.report.drawing import PALETTE, QUIET, Figure, log_ticks, packed, plain
 from sweep.report.rows import number, words
 from sweep.report.sentences import plural
@@ -35,7 +36,12 @@ def section(story: Story) -> Section | None:
     except BadInput:
         return None
     variants = [
-        Variant(_title(one), " ".join(law_finding(one)), law_figure(one, one.law))
+        Variant(
+            _title(one),
+            " ".join(law_finding(one)),
+            law_figure(one, one.law),
+            data=_data(one, one.law),
+        )
         for one in _longest(found)
         if one.law is not None
     ]
@@ -55,6 +61,12 @@ def section(story: Story) -> Section | None:
     )
     plot = Plot("plot-laws", variants, caption, choice="By")
     return Section("laws", "Laws", heading, [plot])
+
+
+def _data(one: "StudyLaw", law: "Law") -> Table:
+    header = (one.key, "runs", "escaped_runs", "escape_median_epochs", "power_law_epochs")
+    lines = [(level.x, level.runs, level.reached, level.median, level.law) for level in law.levels]
+    return Table(header, lines)
 
 
 def _title(one: "StudyLaw") -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from sweep.report.data import OfRows, Table
+from sweep.report.drawing import thinned
 from sweep.report.importances import (
     FEWEST,
     MOST_WEIGHED,
@@ -27,11 +29,16 @@ def section(story: Story) -> Section | None:
         if weighed:
             finding = importance_finding(weighed, len(story.rows))
             figure = importance_bars(weighed)
+            lines = [
+                (question, name, share)
+                for question, shares in weighed.items()
+                for name, share in shares.items()
+            ]
+            data = Table(("importance_for", "setting", "importance_share"), lines)
             plots.append(
                 Plot(
                     "plot-importances",
-                    [Variant("Importances", finding, figure)],
-                    _caption(story, weighed),
+                    [Variant("Importances", finding, figure, _caption(story, weighed), data)],
                 )
             )
     else:
@@ -56,7 +63,9 @@ def section(story: Story) -> Section | None:
         )
     drawn = parallel(story.rows, story.names, story.log_scaled)
     finding = parallel_finding(story.rows, story.names, story.by)
-    plots.append(Plot("plot-parallel", [Variant("All settings at once", finding, drawn)], caption))
+    data = OfRows(thinned(story.rows, MOST_LINES), story.names)
+    variant = Variant("All settings at once", finding, drawn, caption, data)
+    plots.append(Plot("plot-parallel", [variant]))
     return Section("matters", "What matters", "What matters", plots, note)
 
 

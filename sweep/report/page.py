@@ -32,6 +32,7 @@ from sweep.report import (
     versus,
     why,
 )
+from sweep.report.data import OfRows, document, whole
 from sweep.report.drawing import DASHES, PALETTE, QUIET, colours, hover, swapped
 from sweep.report.packing import MARK
 from sweep.report.rows import count, number
@@ -144,14 +145,23 @@ def context(
     marks = {hover(row): f"{MARK}{row.number}" for row in story.rows}
     figures = {
         plot.id: [
-            {"title": v.title, "finding": v.finding, "caption": v.caption}
+            {
+                "title": v.title,
+                "finding": v.finding,
+                "caption": v.caption,
+                "taken": document(v.data, story.names),
+            }
             | swapped(v.figure, marks)
             for v in plot.variants
         ]
         for plot in plots
     }
+    named = [v.data for plot in plots for v in plot.variants if isinstance(v.data, OfRows)]
+    needed = {row.number: row for part in named for row in part.rows}
+    needed |= {row.number: row for row in table.shown_rows(story.rows)}
     data = {
         "figures": figures,
+        "numbers": whole(needed.values(), story.names),
         "texts": _used(figures, marks),
         "dark": colours(),
         "palette": [light for light, _ in PALETTE],
@@ -189,7 +199,7 @@ def context(
         "made": method.day(made),
         "data": _embedded(data),
         "style": _style(),
-        "script": _inline("report.js"),
+        "script": _inline("filter.js") + _inline("report.js"),
         "plotly": _plotly(),
         "live": False,
     }

@@ -326,7 +326,7 @@ const Report = (() => {
     const apply = () => {
       [chosen.filter, chosen.all] = [filter.value, whole.checked];
       const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-      const asked = words.map((word) => ({ word, ...condition(word, headings) }));
+      const asked = words.map((word) => ({ word, ...Filter.condition(word, headings) }));
       const conditions = asked.filter((one) => one.holds).map((one) => one.holds);
       let count = 0;
       for (const row of body.rows) {
@@ -335,7 +335,7 @@ const Report = (() => {
       }
       byId("shown").textContent = `${count} of ${body.rows.length} shown`;
       const wrong = asked.filter((one) => one.wrong).map((one) => `“${one.word}” is left out: ${one.wrong}`);
-      if (!count && !wrong.length) wrong.push(nothingFound(asked, body, whole.checked));
+      if (!count && !wrong.length) wrong.push(Filter.nothingFound(asked, body, whole.checked));
       byId("filter-said").textContent = wrong.join(" ");
       filter.setAttribute("aria-invalid", String(asked.some((one) => one.wrong)));
     };
@@ -347,54 +347,6 @@ const Report = (() => {
     if (column >= 0) sort(column, chosen.sort[1]);
   }
 
-  // Which of the words no row holds, or that no row holds them all.
-  function nothingFound(asked, body, whole) {
-    const rows = [...body.rows];
-    const lost = asked.find((one) => !rows.some(one.holds));
-    if (lost) return `No configuration here has “${lost.word}”.`;
-    const solved = whole ? " and was solved by every replicate" : "";
-    return `Each of these holds for some configuration, but none has them all${solved}.`;
-  }
-
-  // A word of the filter as a question to a row: `units<10`, `optimizer=adam`, or a part of any cell.
-  // It `holds` for a row or not; where it is no question, `wrong` says why and what would be right.
-  function condition(word, headings) {
-    const parts = word.match(/^([^<>=]*)([<>=!~:]*[<>=][<>=!~:]*)(.*)$/);
-    if (!parts) {
-      // A number has to be a cell's whole value, a word may be a part of it.
-      const isNumber = /^[\d.]+$/.test(word);
-      return { holds: (row) => [...row.cells].some((cell) => {
-        const text = cell.textContent.trim().toLowerCase();
-        return isNumber ? text.split(/\s/)[0] === word : text.includes(word);
-      }) };
-    }
-    const [, key, sign, asked] = parts;
-    const keys = headings.map((heading) => heading.dataset.key);
-    const column = keys.indexOf(key);
-    if (column < 0) return { wrong: `${key ? `there is no column ${key}` : "it names no column"}; there are ${keys.join(", ")}.` };
-    const isNumber = headings[column].classList.contains("number") || key === "trial";
-    const example = `${key}${isNumber ? "<=" : "="}${exampleOf(column)}`;
-    if (!["<", ">", "<=", ">=", "="].includes(sign)) {
-      return { wrong: `${sign} is no sign here; right are <, >, <=, >= and =, as in ${example}.` };
-    }
-    if (asked === "") return { wrong: `a value is missing; right would be ${example}, without a space.` };
-    if (!isNumber && sign !== "=") return { wrong: `${key} has words, which go with = alone, as in ${example}.` };
-    if (isNumber && Number.isNaN(Number(asked))) return { wrong: `${asked} is no number; right would be ${example}.` };
-    const tests = { "<": (a, b) => a < b, ">": (a, b) => a > b, "<=": (a, b) => a <= b, ">=": (a, b) => a >= b, "=": (a, b) => a === b };
-    return { holds: (row) => {
-      const value = row.cells[column].dataset.v.toLowerCase();
-      if (value === "") return false;
-      return isNumber ? tests[sign](Number(value), Number(asked)) : value === asked;
-    } };
-  }
-
-  // A value that the table has in a column, as a reader would write it.
-  function exampleOf(column) {
-    const value = [...byId("configurations").tBodies[0].rows].map((row) => row.cells[column].dataset.v).find((v) => v !== "");
-    if (value === undefined) return "1";
-    return Number.isNaN(Number(value)) ? value : String(Number(Number(value).toPrecision(3)));
-  }
-
   /* ---- data to take away ---- */
 
   function numbers(values) {
@@ -404,45 +356,49 @@ const Report = (() => {
   }
 
   function curveRows(trials) {
-    const rows = [["configuration", "series", "part", "epoch", "value"]];
+    const rows = [["trial", "configuration", "series", "part", "replicate", "epoch", "value"]];
+    const loss = /nats/.test(DATA.curves.layout.yaxis2.title.text) ? "loss_nats" : "mean_squared_error";
     for (const trial of trials) {
       let line = 0;
       for (const trace of partsOf(trial).traces) {
         if (trace.meta === "target") continue;
-        const part = trace.meta === "band" ? (trace.fill ? "upper quartile" : "lower quartile")
-          : trace.meta === "replicate" ? `replicate ${line++}` : trace.meta;
+        const part = trace.meta === "band" ? (trace.fill ? "upper quartile" : "lower quartile") : trace.meta;
+        const replicate = trace.meta === "replicate" ? line++ : "";
         if (trace.meta === "median") line = 0;
         numbers(trace.y).forEach((value, i) => rows.push([
-          DATA.curves.trials[trial].name, trace.yaxis === "y2" ? "loss" : "accuracy", part, trace.x0 + i * trace.dx, value]));
+          Number(trial), DATA.curves.trials[trial].name, trace.yaxis === "y2" ? loss : "accuracy_share", part, replicate, trace.x0 + i * trace.dx, value]));
       }
     }
     return rows;
   }
 
+  // What is known of some trials, in the order given; of all columns unless some are named.
+  function trialRows(trials, columns) {
+    const { header, lines } = DATA.numbers;
+    const shown = columns ?? header.map((_, column) => column);
+    return [header, ...trials.map((trial) => lines[trial])].map((line) => shown.map((column) => line[column] ?? ""));
+  }
+
   function figureRows(id) {
     if (id === "plot-curves") return curveRows(chosen.trials.keys());
     const figure = variantOf(id);
-    const rows = [["series", "part", "x", "y", "z", "text"]];
-    const bare = (text) => String(DATA.texts[text] ?? text ?? "").replace(/<br>/g, "; ").replace(/<\/?(b|small)>/g, "")
-      .replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
+    if (figure.taken?.trials) return trialRows(figure.taken.trials, figure.taken.columns);
+    if (figure.taken) return [figure.taken.header, ...figure.taken.lines.map((line) => line.map((value) => value ?? ""))];
+    const titled = (axis, other) => figure.layout[axis]?.title?.text ?? other;
+    const rows = [["series", "of", titled("xaxis", "x"), "value"]];
+    const bare = (text) => String(text ?? "").replace(/<[^>]*>/g, "").replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
     for (const trace of figure.data) {
-      if (trace.type === "heatmap") {
-        trace.z.forEach((line, y) => line.forEach((z, x) => rows.push([
-          trace.type, "", figure.layout.xaxis.ticktext?.[x] ?? x, figure.layout.yaxis.ticktext?.[y] ?? y, z ?? "", bare(trace.customdata[y][x])])));
-        continue;
-      }
       const [xs, ys] = [numbers(trace.x), numbers(trace.y)];
-      const told = trace.hovertext ?? trace.text ?? [];
+      const of = titled((trace.yaxis ?? "y").replace("y", "yaxis"), "");
       xs.forEach((x, i) => {
-        if (ys[i] !== "") rows.push([bare(trace.name), trace.type, typeof x === "string" ? bare(x) : x, typeof ys[i] === "string" ? bare(ys[i]) : ys[i], "", bare(told[i])]);
+        if (ys[i] !== "") rows.push([bare(trace.name), bare(of), typeof x === "string" ? bare(x) : x, typeof ys[i] === "string" ? bare(ys[i]) : ys[i]]);
       });
     }
     return rows;
   }
 
   function tableRows(id) {
-    return [...byId(id).rows].filter((row) => !row.hidden).map((row) =>
-      [...row.cells].map((cell) => cell.innerText.trim().replace(/\s+/g, " ")));
+    return trialRows([...byId(id).tBodies[0].rows].filter((row) => !row.hidden).map((row) => row.dataset.trial));
   }
 
   document.addEventListener("click", (event) => {
@@ -458,7 +414,7 @@ const Report = (() => {
     };
     const csv = rows.map((row) => row.map(quoted).join(",")).join("\r\n");
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob(["\ufeff", csv], { type: "text/csv" }));
+    link.href = URL.createObjectURL(new Blob([csv], { type: "text/csv;charset=utf-8" }));
     link.download = `${DATA.name} ${id.replace("plot-", "")}.csv`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);

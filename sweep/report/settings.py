@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from sweep.report import landscape
-from sweep.report.drawing import MOST_POINTS, Figure, percent
+from sweep.report.data import OfRows
+from sweep.report.drawing import MOST_POINTS, Figure, percent, thinned
 from sweep.report.groups import MOST_GROUPS
 from sweep.report.measure import Measure
 from sweep.report.rows import Row, count, number, words
@@ -31,7 +32,9 @@ def section(story: Story) -> Section | None:
 def _variant(story: Story, x: str, y: str) -> Variant:
     drawn = landscape.landscape(story.rows, x, y, story.target, story.log_scaled)
     finding = landscape_finding(story.rows, x, y, story.target, story.measure)
-    return Variant(f"{words(y).capitalize()} × {words(x)}", finding, drawn, _caption(story, drawn))
+    title = f"{words(y).capitalize()} × {words(x)}"
+    rows = thinned([row for row in story.rows if x in row.settings and y in row.settings])
+    return Variant(title, finding, drawn, _caption(story, drawn), OfRows(rows, [x, y]))
 
 
 def _no_landscape(names: Sequence[str], trials: int) -> str:

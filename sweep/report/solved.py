@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sweep.analysis.survival import median_time, outcomes
+from sweep.report.data import Table
 from sweep.report.drawing import DASHES, PALETTE, Figure, log_ticks, packed, percent, plain
 from sweep.report.groups import Group, grouped
 from sweep.report.rows import number, words
@@ -26,11 +27,12 @@ def section(story: Story) -> Section | None:
         if len(groups) > 1:
             figure = solved_by(groups, story.budget, story.target)
             finding = solved_finding(groups, story.budget, story.target)
-            variants.append(Variant(words(name), finding, figure))
+            variants.append(Variant(words(name), finding, figure, data=_data(groups, name)))
     if not variants:
         everything = [Group("all", "all settings", story.rows)]
         figure = solved_by(everything, story.budget, story.target)
-        variants = [Variant("all", solved_finding(everything, story.budget, story.target), figure)]
+        finding = solved_finding(everything, story.budget, story.target)
+        variants = [Variant("all", finding, figure, data=_data(everything, "runs_of"))]
     caption = (
         f"The share of all runs that had reached {story.target} by each epoch: survival curves "
         "turned over. Runs censored at the budget, or diverged, stay in the number. The search "
@@ -51,9 +53,8 @@ def solved_by(groups: Sequence[Group], budget: int, target: str) -> Figure:
     earliest = float(budget)
     for slot, group in enumerate(groups):
         runs = [run for row in group.rows for run in row.runs]
-        solved = np.sort([run.epochs for run in runs if run.ended == "solved"])
-        steps, counts = np.unique(solved, return_counts=True)
-        share = np.cumsum(counts) / len(runs)
+        steps, counts = _steps(group)
+        share = counts / len(runs)
         if len(steps):
             earliest = min(earliest, float(steps[0]))
         data.append(
@@ -94,6 +95,22 @@ def solved_by(groups: Sequence[Group], budget: int, target: str) -> Figure:
             "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
         },
     }
+
+
+def _steps(group: Group) -> tuple[np.ndarray, np.ndarray]:
+    """The epochs in which runs of a group reached the target, and how many had by then."""
+    ends = [run.epochs for row in group.rows for run in row.runs if run.ended == "solved"]
+    steps, counts = np.unique(ends, return_counts=True)
+    return steps, np.cumsum(counts)
+
+
+def _data(groups: Sequence[Group], name: str) -> Table:
+    lines: list[tuple[str, int, int, int, float]] = []
+    for group in groups:
+        runs = sum(len(row.runs) for row in group.rows)
+        for epoch, solved in zip(*(part.tolist() for part in _steps(group)), strict=True):
+            lines.append((group.label, runs, int(epoch), int(solved), solved / runs))
+    return Table((name, "runs", "by_epoch", "solved_runs", "solved_share"), lines)
 
 
 def solved_finding(groups: Sequence[Group], budget: int, target: str) -> str:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.plateau import ChanceBand
+from sweep.report.data import Data
 from sweep.report.drawing import Figure, percent
 from sweep.report.measure import Measure, first, ranked_by
 from sweep.report.rows import Row, ranked, searched
@@ -96,12 +97,14 @@ def tell(result: StudyResult, why: "Sequence[Explanation]" = ()) -> Story:
 @dataclass(frozen=True)
 class Variant:
     """A figure with what it shows in a sentence; `title` is its name among the others to choose,
-    `caption` how to read it, where others of its plot are read otherwise."""
+    `caption` how to read it, where others of its plot are read otherwise, `data` the numbers that a
+    reader can take away; without them, those that are drawn."""
 
     title: str
     finding: str
     figure: Figure
     caption: str = ""
+    data: Data | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def listing(story: Story) -> dict[str, Any]:
     The `key` of a column is what a filter calls it.
     """
     rows, names, goals = story.rows, story.names, story.goals
-    shown = [*rows[:MOST_ROWS], *[row for row in rows[MOST_ROWS:] if row.enqueued]]
+    shown = shown_rows(rows)
     several = len(goals) > 1
     paid = [MEASURES[goal] for goal in goals if goal in ("updates", "flops")]
     columns = [
@@ -115,6 +115,11 @@ def listing(story: Story) -> dict[str, Any]:
         "word_names": ", ".join(column["key"] for column in columns[2:] if not column["number"]),
         "example": _example(shown, names),
     }
+
+
+def shown_rows(rows: Sequence[Row]) -> list[Row]:
+    """The rows of the table: the best, and those that the study file gave."""
+    return [*rows[:MOST_ROWS], *[row for row in rows[MOST_ROWS:] if row.enqueued]]
 
 
 def _example(rows: Sequence[Row], names: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sweep.report.data import EPOCHS, PARTS, OfRows
 from sweep.report.drawing import PALETTE, QUIET, Figure, hover, percent, plain
 from sweep.report.rows import Row, count
 from sweep.report.sentences import plural
@@ -39,7 +40,9 @@ def section(story: Story) -> Section | None:
         caption += f" From top to bottom, the order is {story.by}."
     if not all(row.median is not None for row in best):
         caption += f" {HATCHED} the budget of {plural(story.budget, 'epoch')}."
-    variants = [Variant(named, best_finding(best), drawn, caption)]
+    columns = (*PARTS, *EPOCHS)
+    data = OfRows(best, story.names, columns)
+    variants = [Variant(named, best_finding(best), drawn, caption, data)]
     if len(rows) > 3:
         shown = spaced(rows)
         figure = side_by_side(shown, story.budget, story.target)
@@ -53,7 +56,9 @@ def section(story: Story) -> Section | None:
                 f" Side by side are {count(len(shown))} of {count(len(rows))} configurations, "
                 "evenly spaced by rank, and those of the study file."
             )
-        variants.insert(0, Variant("every configuration", time_finding(rows), figure, caption))
+        data = OfRows(shown, story.names, columns)
+        every = Variant("every configuration", time_finding(rows), figure, caption, data)
+        variants.insert(0, every)
     plot = Plot("plot-time", variants)
     return Section("time", "Where the time goes", "Where the time goes", [plot])
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from studies.errors import BadInput
+from sweep.report.data import Table
 from sweep.report.drawing import PALETTE, QUIET, Figure, log_ticks, packed, percent, plain, veil
 from sweep.report.rows import count, describe, number
 from sweep.report.sentences import plural
@@ -76,9 +77,11 @@ def _section(why: "Explanation", place: int, several: bool) -> Section:
     plots: list[Plot] = []
     if why.effects and why.baseline.plateau.value:
         strongest = _strongest(why.effects)
-        variants = [Variant("Every change", *_effects(why, why.effects))]
+        data = _data(why.effects)
+        variants = [Variant("Every change", *_effects(why, why.effects), data=data)]
         if len(strongest) < len(why.effects):
-            variants.insert(0, Variant("The strongest of each kind", *_effects(why, strongest)))
+            drawn, data = _effects(why, strongest), _data(strongest)
+            variants.insert(0, Variant("The strongest of each kind", *drawn, data=data))
         caption = (
             "A point is the median plateau under a change, over that of the unchanged model; a bar "
             f"its 95 % interval over {why.replicates} pairs of equal seeds. What is said to "
@@ -132,6 +135,28 @@ def _effects(why: "Explanation", effects: Sequence["Effect"]) -> tuple[str, Figu
     """What the effects show in a sentence, and the figure: a row each, the shortest on top."""
     order = sorted(effects, key=_ratio, reverse=True)
     return _effects_finding(order), _forest(why, order)
+
+
+def _data(effects: Sequence["Effect"]) -> Table:
+    header = ("change", "kind", "finding", "runs", "solved_runs", "to_target_median_epochs")
+    header += ("plateau_median_epochs", "ratio", "ratio_low", "ratio_high", "p_adjusted")
+    lines = [
+        (
+            effect.intervention.name,
+            effect.intervention.group,
+            effect.finding,
+            effect.arm.summary.replicates,
+            effect.arm.summary.solved,
+            effect.arm.summary.epochs_median,
+            effect.arm.plateau.value,
+            effect.ratio.value,
+            effect.ratio.low,
+            effect.ratio.high,
+            effect.p_adjusted,
+        )
+        for effect in effects
+    ]
+    return Table(header, lines)
 
 
 def _effects_finding(order: Sequence["Effect"]) -> str:
