@@ -101,6 +101,8 @@ const Report = (() => {
     const place = byId(id);
     const { data, layout } = themed(figure);
     layout.width = printing ? 680 : Math.max(280, place.clientWidth);
+    // On paper a figure is flatter, so that two share a page; one with a line a thing keeps its height.
+    if (printing && !/^plot-effects/.test(id) && !data.some((trace) => trace.orientation === "h")) layout.height *= 0.6;
     place.style.minHeight = `${layout.height}px`;
     return Plotly.react(place, data, layout, {
       responsive: false,
@@ -467,8 +469,19 @@ const Report = (() => {
     }, 120);
   });
   dark.addEventListener("change", drawAll);
-  addEventListener("beforeprint", () => { printing = true; drawAll(); });
-  addEventListener("afterprint", () => { printing = false; drawAll(); });
+  // On paper nothing can be unfolded, so all is.
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    printing = true;
+    folded = [...document.querySelectorAll("details:not([open])")];
+    for (const part of folded) part.open = true;
+    drawAll();
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    for (const part of folded) part.open = false;
+    drawAll();
+  });
   ready();
   return { take };
 })();

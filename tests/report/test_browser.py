@@ -369,6 +369,19 @@ def test_on_paper_the_page_is_light_and_without_controls(open_report, path, tmp_
     assert page.locator("#chips").is_visible()
 
 
+def test_on_paper_what_is_folded_is_unfolded_and_afterwards_folded_again(
+    open_report, path, tmp_path
+):
+    page = open_report(path).page
+    folded = "document.querySelectorAll('details:not([open])').length"
+    before = page.evaluate(folded)
+    assert before
+    page.evaluate(f"addEventListener('beforeprint', () => {{ window.inPrint = {folded}; }})")
+    page.pdf(path=tmp_path / "report.pdf")
+    assert page.evaluate("window.inPrint") == 0
+    assert page.evaluate(folded) == before
+
+
 def test_text_is_dark_enough_on_its_background(open_report, path):
     for scheme in ("light", "dark"):
         page = open_report(path, color_scheme=scheme).page
