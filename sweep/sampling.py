@@ -26,6 +26,7 @@ from storage.trials import StoredTrial
 from studies.errors import BadInput
 from studies.space import Choice, Dimension, applies, grid, ordered
 from studies.study import Study
+from sweep.values import CONSTRAINTS
 
 if TYPE_CHECKING:
     import optuna
@@ -164,7 +165,8 @@ class Proposals:
                 name: optuna.distributions.json_to_distribution(text)
                 for name, text in known.distributions.items()
             },
-            system_attrs=dict(known.system_attrs),
+            # What Optuna's copy is told of the outcome is nothing that the sampler knew.
+            system_attrs={k: v for k, v in known.system_attrs.items() if k != CONSTRAINTS},
         )
         self._storage.create_new_trial(self._study_id, template_trial=template)
         for key, value in known.system_attrs.get(STUDY_STATE, {}).items():

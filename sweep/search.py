@@ -42,7 +42,7 @@ from sweep.machine import here
 from sweep.results import ERROR, TRAINED_ON, StudyResult, TrialResult, read_results
 from sweep.sampling import Asked, Proposals, check_sampler, quiet, total_trials
 from sweep.session import Again, Engine, Progress, Session, Source, Train, Watch
-from sweep.values import MOST_TRIALS, attributes, mean_loss
+from sweep.values import MOST_TRIALS, attributes, constraints, mean_loss
 
 __all__ = ["Progress", "SearchOutcome", "run_study"]
 
@@ -250,7 +250,11 @@ class _Desk:
         results: list[TrialResult] = []
         self._session(again, results.extend).run(engine)
         rewritten = [
-            replace(trial, **self._content(result), finished=datetime.now(UTC))
+            replace(
+                trial,
+                **self._content(result, trial.system_attrs),
+                finished=datetime.now(UTC),
+            )
             for trial, result in zip(self.trials, results, strict=True)
         ]
         self._rewrite(document, rewritten)
@@ -315,19 +319,19 @@ class _Desk:
             number=result.number,
             params=result.params,
             distributions=distributions,
-            system_attrs=system_attrs,
             started=started,
             finished=datetime.now(UTC),
-            **self._content(result),
+            **self._content(result, system_attrs),
         )
 
-    def _content(self, result: TrialResult) -> dict[str, Any]:
-        """What a trial says that follows from its runs."""
+    def _content(self, result: TrialResult, system_attrs: Mapping[str, Any]) -> dict[str, Any]:
+        """What a trial says that follows from its runs; `system_attrs` are its sampler's."""
         search = self.study.search
         many = search.trials > MOST_TRIALS
         curve = len(search.objectives) == 1 and not many
         return {
             "values": result.values,
+            "system_attrs": {**system_attrs, **constraints(search.objectives, result.summary)},
             "user_attrs": attributes(result.summary, few=many)
             | ({} if result.error is None else {ERROR: result.error}),
             "intermediate": mean_loss(result.runs) if curve else {},

@@ -18,6 +18,9 @@ MOST_TRIALS = 1_000
 MOST_PARAMETERS = 1e12
 """What counts for the size of a model that failed before it was known: more than any has."""
 
+CONSTRAINTS = "constraints"
+"""The system attribute by which Optuna knows what a trial has to fulfil: numbers, none above 0."""
+
 _FEW = ("epochs_median", "parameters")
 _MORE = ("epochs_low", "epochs_high", "plateau_median", "ert", "flops")
 
@@ -55,6 +58,17 @@ def attributes(summary: Summary, *, few: bool = False) -> dict[str, Any]:
         read["success_rate"] = summary.success_rate
     named = {name: getattr(summary, name) for name in (_FEW if few else _FEW + _MORE)}
     return read | {name: value for name, value in named.items() if value is not None}
+
+
+def constraints(objectives: Sequence[str], summary: Summary) -> dict[str, list[float]]:
+    """The system attribute that keeps what never learned from being Optuna's best trial.
+
+    A tiny model that solves nothing is cheap in FLOPs, updates and parameters. Epochs say by
+    themselves that it is no good, so a study of these alone goes without.
+    """
+    if tuple(objectives) == ("epochs",):
+        return {}
+    return {CONSTRAINTS: [0.0 if summary.solved else 1.0]}
 
 
 def mean_loss(runs: Sequence[FinishedRun], steps: int = MOST_STEPS) -> dict[int, float]:

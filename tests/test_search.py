@@ -19,6 +19,7 @@ from studies.errors import BadInput
 from studies.run import FinishedRun, Run
 from studies.study import Study
 from studies.tasks import Task
+from sweep.results import pareto_front, ranking
 from sweep.sampling import GENERATION
 from sweep.search import Progress, SearchOutcome, run_study
 
@@ -414,6 +415,38 @@ def test_a_grid_ends_when_it_is_exhausted(url: str) -> None:
         (8, "sgd"),
     ]
     assert run(grid, url).runs_trained == 0
+
+
+@pytest.mark.parametrize("objective", [["flops"], ["parameters"], ["epochs", "parameters"]])
+def test_what_never_learned_is_not_optuna_s_best_however_cheap(url: str, objective: list[str]):
+    import optuna
+
+    def train(runs: Iterable[Run | None], task: Task) -> Iterator[FinishedRun]:
+        for run in runs:
+            if run is not None:
+                # Only what is large learns, and late.
+                solves = run.configuration.units > 12
+                epochs = 30 if solves else run.epochs
+                loss = np.full((epochs, 2), 0.5, np.float32)
+                yield FinishedRun(run, "solved" if solves else "censored", loss)
+
+    changes: dict[str, Any] = {"search__objective": objective, "search__sampler": "random"}
+    outcome = run_study(study(search__trials=20, **changes), url, train=train)
+    (best, *_), trials = ranking(outcome.result), outcome.result.trials
+    assert best.summary.solved
+    cheapest = min(trials, key=lambda trial: trial.values[-1])
+    assert not cheapest.summary.solved
+    theirs = optuna.load_study(study_name=outcome.result.name, storage=url)
+    if len(objective) == 1:
+        assert theirs.best_trial.values == list(best.values)
+    front = {trial.number for trial in theirs.best_trials}
+    assert front == (pareto_front(outcome.result) or front)
+    assert all(trials[number].summary.solved for number in front)
+
+    # More of it is what it would have been at once.
+    longer = run_study(study(search__trials=26, **changes), url, train=train)
+    at_once = run_study(study(search__trials=26, **changes), url, name="at-once", train=train)
+    assert [t.params for t in longer.result.trials] == [t.params for t in at_once.result.trials]
 
 
 def test_a_front_has_a_named_value_for_each_objective(url: str) -> None:
