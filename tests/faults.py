@@ -1,6 +1,7 @@
 """What a study suffers without losing a run: killed, suspended, its server stopped, many at once.
 
     python tests/faults.py --kills 200 --restarts 20 --suspensions 20 --crowd
+    python tests/faults.py --kills 0 --restarts 0 --suspensions 0 --carried --clients 100
 
 Each part runs whole studies (real search, real storage, runs made up with short pauses) on SQLite
 and on a PostgreSQL server of its own, harms them at random moments, and lets them go on until they
@@ -11,11 +12,14 @@ failed.
 """
 
 import argparse
+import asyncio
 import contextlib
+import json
 import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +32,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import optuna
 import sqlalchemy as sa
 
@@ -39,7 +44,7 @@ from storage.runs import put_runs
 from storage.tables import leases, runs
 from storage.trials import complete_mirror, find_study, read_trials
 from studies.run import FinishedRun, Run
-from studies.study import Study
+from studies.study import Study, read_study
 from studies.tasks import Task
 from sweep.bench.simulated import made_up
 
@@ -294,12 +299,118 @@ def crowd(url: str, directory: Path, due: dict[str, Any], many: int) -> tuple[Su
     return suffered, seconds
 
 
+def carried(url: str, trials: int, at_once: int) -> str:
+    """What search and storage carry where workers return their runs at once, in such batches."""
+
+    def train(asked: Iterable[Run | None], task: Task) -> Iterator[FinishedRun]:
+        there: list[Run] = []
+        for run in asked:
+            if run is not None:
+                there.append(run)
+            if there and (run is None or len(there) >= at_once):
+                yield from map(made_up, there)
+                there = []
+        yield from map(made_up, there)
+
+    seen: list[tuple[float, int]] = []
+
+    def look(progress: Any) -> None:
+        if progress.stage == "training":
+            seen.append((progress.seconds, progress.runs_done))
+
+    changes = {"search.trials": trials, "search.sampler": "random"}
+    study = read_study("hello-lstm").changed(changes)
+    outcome = sweep.search.run_study(study, url, train=train, on_progress=look)
+    (first, before), (last, after) = seen[0], seen[-1]
+    return (
+        f"{(after - before) / (last - first):,.0f} runs/s until the last of "
+        f"{outcome.runs_trained:,}; {outcome.seconds:.1f} s until Optuna's copy had all trials "
+        f"but {outcome.uncopied:,}"
+    )
+
+
+def asked_at_once(clients: int, seconds: float) -> tuple[str, list[str]]:
+    """So many clients, each with a question a second, at a server whose worker trains a study."""
+    answers: list[float] = []
+    wrong: list[str] = []
+
+    async def client(address: str, number: int, end: float) -> None:
+        paths = (
+            "/v1/queue",
+            "/v1/studies",
+            "/v1/studies/busy",
+            "/health",
+            "/parts",
+            "/metrics",
+            "/",
+        )
+        async with httpx.AsyncClient(base_url=address, timeout=60) as session:
+            await asyncio.sleep(random.random())
+            while time.monotonic() < end:
+                path = random.choice(paths)
+                began = time.monotonic()
+                try:
+                    status = (await session.get(path)).status_code
+                    if status != 200:
+                        wrong.append(f"{path}: {status}")
+                except httpx.HTTPError as error:
+                    wrong.append(f"{path}: {error!r}")
+                took = time.monotonic() - began
+                answers.append(took)
+                await asyncio.sleep(max(0.0, 1.0 - took))
+
+    async def all_of_them(address: str, end: float) -> None:
+        await asyncio.gather(*(client(address, number, end) for number in range(clients)))
+
+    with tempfile.TemporaryDirectory(prefix="sweep-faults-") as directory:
+        words = ["serve", "--port", "0", "--workers", "1", "--log-format", "json"]
+        environment = {
+            **os.environ,
+            "SWEEP_STORAGE": f"sqlite:///{directory}/served.db",
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+        }
+        log = Path(directory, "server.log")
+        with log.open("w") as target:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "sweep", *words], stderr=target, env=environment
+            )
+        try:
+            while "serving" not in log.read_text():
+                time.sleep(0.1)
+            address = json.loads(log.read_text().splitlines()[0])["url"].rstrip("/")
+            study = {"shipped": "hello-lstm", "name": "busy", "trials": 5000}
+            httpx.post(f"{address}/v1/studies", json=study, timeout=60).raise_for_status()
+            while not (runs := _runs(address)):
+                time.sleep(0.5)
+            asyncio.run(all_of_them(address, time.monotonic() + seconds))
+            trained = _runs(address) - runs
+        finally:
+            server.terminate()
+            server.wait()
+    answers.sort()
+    at = [
+        1000 * answers[min(len(answers) - 1, round(share * len(answers)))] for share in (0.5, 0.99)
+    ]
+    said = (
+        f"{len(answers):,} answers, median {at[0]:.0f} ms, p99 {at[1]:.0f} ms, longest "
+        f"{1000 * answers[-1]:.0f} ms; {len(wrong)} errors; {trained:,} runs trained meanwhile"
+    )
+    return said, wrong
+
+
+def _runs(address: str) -> int:
+    queue = httpx.get(f"{address}/v1/studies/busy", timeout=60).json()["queue"]
+    return (queue[0]["progress"] or {}).get("runs", 0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=200, help="on each kind of database")
     parser.add_argument("--restarts", type=int, default=20)
     parser.add_argument("--suspensions", type=int, default=20, help="on each kind of database")
     parser.add_argument("--crowd", action="store_true", help="8 on SQLite, 32 on PostgreSQL")
+    parser.add_argument("--carried", action="store_true", help="runs/s without training")
+    parser.add_argument("--clients", type=int, default=0, help="of a server, for a minute")
     parser.add_argument("--on", choices=["SQLite", "PostgreSQL"], help="default: both")
     parser.add_argument("--seed", type=int, default=None)
     options = parser.parse_args()
@@ -345,6 +456,13 @@ def main() -> None:
         if options.restarts and options.on != "SQLite":
             url = on_server()
             say("PostgreSQL, restarted", restarted(server, url, directory, due, options.restarts))
+        if options.carried:
+            for kind, fresh in kinds.items():
+                print(f"{kind}, carried: {carried(fresh(), 1000, 64)}", flush=True)
+    if options.clients:
+        said, wrong = asked_at_once(options.clients, 60.0)
+        print(f"{options.clients} clients: {said}, load {os.getloadavg()[0]:.0f}", flush=True)
+        failures.extend(wrong)
     sys.exit(1 if failures else 0)
 
 

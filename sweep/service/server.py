@@ -23,6 +23,10 @@ PAUSE = 2.0
 """Seconds before a worker that died is started again; doubled each time, up to a minute."""
 
 
+NICENESS = 5
+"""How much more the workers give way than the server, so that it answers while they train."""
+
+
 class Workers:
     """So many worker processes on the storage, each started again when it dies."""
 
@@ -43,6 +47,10 @@ class Workers:
         pause = PAUSE
         while not self._stop.is_set():
             process = subprocess.Popen(self._words, env=self._environment, start_new_session=True)
+            with suppress(OSError):
+                os.setpriority(
+                    os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS
+                )
             log("worker started", pid=process.pid)
             while process.poll() is None and not self._stop.wait(0.2):
                 pass

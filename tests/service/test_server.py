@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import threading
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 import uvicorn
+from axe_playwright_python.sync_playwright import Axe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
@@ -31,6 +34,7 @@ from sweep.service.app import policy, service
 from sweep.service.guard import Token, token_from
 from sweep.service.limits import MIB, Limits, check_study
 from sweep.service.server import listen
+from sweep.service.submission import put
 from sweep.service.worker import Worker
 
 SECRET = "correct horse battery staple"
@@ -70,13 +74,9 @@ def running(database: Database, token: Token | None = None) -> Iterator[httpx.Cl
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A storage whose study `<b>small & odd` was run by a worker."""
-    import runpy
-
     conftest = runpy.run_path(str(Path(__file__).parent / "conftest.py"))
     url = f"sqlite:///{tmp_path_factory.mktemp('served') / 'sweep.db'}"
     with open_database(url) as database:
-        from sweep.service.submission import put
-
         put(database, conftest["study"](ODD))
         Worker(url, train=conftest["Engine"](1000)).work(once=True)
         yield database
@@ -408,6 +408,31 @@ def test_in_a_browser_all_pages_work_without_a_complaint(
         page.goto(f"{address}/dashboard")
         page.get_by_text(ODD).first.wait_for()
         browser.close()
+
+
+def test_axe_finds_no_violation_on_any_page(client: httpx.Client, place: Database) -> None:
+    put(place, runpy.run_path(str(Path(__file__).parent / "conftest.py"))["study"]("waits"))
+    found: list[Any] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        for scheme, width in product(("light", "dark"), (1280, 390)):
+            # axe is a script that the pages' own policy would not let in.
+            page = browser.new_page(
+                viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True
+            )
+            page.set_default_timeout(240_000)
+            for path in ("/", "/login"):
+                page.goto(f"{client.base_url}{path}")
+                found += Axe().run(page).response["violations"]
+            page.goto(str(client.base_url))
+            page.fill(".ask input[name=name]", "a/b")
+            page.get_by_role("button", name="Submit").click()
+            page.get_by_role("alert").wait_for()
+            found += Axe().run(page).response["violations"]
+            page.close()
+        browser.close()
+    queue.cancel(place, "waits")
+    assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
 
 
 @contextmanager
