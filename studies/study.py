@@ -126,16 +126,26 @@ class Study(BaseModel):
         """The data, made or read. Raises BadInput for a file that cannot be used.
 
         A person's function is called with `allow_code` only. `say` is told, in sentences, what of a
-        CSV was taken for what.
+        CSV was taken for what, and how much is held back.
         """
-        if isinstance(self.task, CsvTask) and say is not None:
+        said: tuple[str, ...] = ()
+        if isinstance(self.task, CsvTask):
             task, reading = self.task.read()
-            for sentence in reading.sentences():
+            said = reading.sentences()
+        elif isinstance(self.task, FunctionTask):
+            task = self.task.load(allow_code=allow_code)
+        else:
+            task = self.task.load()
+        if task.validation is not None:
+            whole = task.records + task.validation.records
+            said = (
+                *said,
+                f"{task.validation.records:,} of {whole:,} records are held back for validation",
+            )
+        if say is not None:
+            for sentence in said:
                 say(f"{sentence}.")
-            return task
-        if isinstance(self.task, FunctionTask):
-            return self.task.load(allow_code=allow_code)
-        return self.task.load()
+        return task
 
     def unprepared(self) -> "Study":
         """The same study with its inputs as they came; what is held back is the same."""

@@ -36,7 +36,7 @@ RUN_COLUMNS = {
     "loss": "mean training loss of the last epoch, in nats",
     "accuracy": "training accuracy of the last epoch",
     "parameters": "trainable parameters",
-    "enqueued": "whether the study file gave the configuration, to be tried first",
+    "enqueued": "whether the configuration was given, to be tried first",
 }
 """The columns of the table of runs before the settings, and what they hold."""
 

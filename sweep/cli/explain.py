@@ -35,7 +35,7 @@ def explain(
     ] = None,
     trial: Annotated[
         int | None,
-        typer.Option(min=0, help="Its trial; default: the first that the study file gave."),
+        typer.Option(min=0, help="Its trial; default: the first that was given."),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of each intervention, by seed.")] = 30,
     check_in_keras: Annotated[

@@ -18,12 +18,12 @@ from sweep.analysis.segments import held_levels, later_plateaus_of
 from sweep.cli.screens import table
 from sweep.report.drawing import interval, percent
 from sweep.report.measure import MEASURES, ranked_by
-from sweep.report.rows import Row, number, ranked, words
+from sweep.report.rows import HELD_BACK, Row, number, ranked, words
 from sweep.report.sentences import listed, plural
 from sweep.results import StudyResult, TrialResult
 
 BEST = 10
-"""Configurations in a table, besides those that the study file gave."""
+"""Configurations in a table, besides those that were given."""
 
 CURVES_HEIGHT = 11
 MOST_CURVES = 12
@@ -77,7 +77,7 @@ def ranking_table(rows: Sequence[Row], goals: Sequence[str] = ()) -> Table:
 
 
 def print_ranking(out: Console, rows: Sequence[Row], goals: Sequence[str] = ()) -> None:
-    """The best configurations in a table, and what the study file gave to be tried first: ten, or
+    """The best configurations in a table, and what was given to be tried first: ten, or
     of several `goals` the Pareto front, up to twenty."""
     front = sum(row.front for row in rows) if len(goals) > 1 else 0
     best = max(BEST, min(front, 2 * BEST))
@@ -90,7 +90,7 @@ def print_ranking(out: Console, rows: Sequence[Row], goals: Sequence[str] = ()) 
     if len(shown) < len(rows):
         out.print(f"{len(rows) - len(shown)} more configurations are not shown.")
     if any(row.enqueued for row in shown):
-        out.print("* given in the study file, to be tried first")
+        out.print("* given to be tried first")
     if len(goals) > 1:
         names = listed([words(name) for name in goals])
         out.print(f"● on the Pareto front of {names}")
@@ -164,6 +164,9 @@ def replicates_table(trial: TrialResult) -> Table:
     """The replicates of a trial: how each ended, its epochs, escape, plateau and last values."""
     found = trial.plateaus
     foreign = trial.runs[0].reported is not None
+    last = ["loss", "accuracy"]
+    if all(HELD_BACK in run.series for run in trial.runs):
+        last.append(HELD_BACK)
     lines: list[tuple[str, ...]] = []
     for place, run in enumerate(trial.runs):
         length = int(found.plateau_length[place])
@@ -182,12 +185,13 @@ def replicates_table(trial: TrialResult) -> Table:
                 *(
                     (number(run.reported),)
                     if foreign
-                    else (number(float(run.curve(name)[-1])) for name in ("loss", "accuracy"))
+                    else (number(float(run.curve(name)[-1])) for name in last)
                 ),
             )
         )
     headings = ("replicate", "ended", "epochs", "escape", "plateau", "transition")
-    headings = (*headings, *(("value",) if foreign else ("loss", "accuracy")))
+    named = ("validation" if name == HELD_BACK else name for name in last)
+    headings = (*headings, *(("value",) if foreign else named))
     return table([(h, "left" if h == "ended" else "right") for h in headings], lines)
 
 

@@ -122,7 +122,7 @@ def explain(
 ) -> Explanation:
     """Explains the plateau of a trial of a stored study, or of the default question.
 
-    Without `trial` it is the first configuration that the study file gave, else the study's best.
+    Without `trial` it is the first configuration that was given, else the study's best.
     Runs are trained with the study's budget and target from seeds 0 … `seeds` − 1, and kept in the
     storage; what is there already is not trained again. That the trial was explained is noted with
     the study, for its report. `train` takes the place of the engine's. On

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sweep.results import StudyResult
 
 BEST = 10
-"""Configurations in what a result shows of itself, besides those that the study file gave."""
+"""Configurations in what a result shows of itself, besides those that were given."""
 
 MOST_CURVES = 6
 """Trials in one figure of learning curves; more colours cannot be told apart."""
@@ -105,7 +105,7 @@ class Result:
         """A row a configuration, the most efficient first.
 
         Columns: `place` from 1 (int64), `trial` (int64), each searched setting by its name,
-        `enqueued` (bool: the study file gave it), then the numbers over its replicates under the
+        `enqueued` (bool: it was given), then the numbers over its replicates under the
         keys that `run --json` has: `replicates`, `solved`, `censored`, `diverged` and `parameters`
         are int64, all others float64, NaN where there is no such number. `epochs_median`, with its
         95 % interval `epochs_low` … `epochs_high`, `par2`, `ert`, `escape_median`, `plateau_median`
@@ -190,7 +190,7 @@ class Result:
     ) -> Why:
         """Why a trial sits on its plateau: changes one thing at a time and sees what shortens it.
 
-        `trial` left out is the first that the study file gave, else the best. Every change is
+        `trial` left out is the first that was given, else the best. Every change is
         trained from the seeds 0 … `seeds` − 1, 30 if left out and 12 at least, as the trial itself
         is; the runs are kept, and a second call trains none. Raises BadInput for a trial that is
         not there or too few seeds, StorageFailure where the storage cannot be used.

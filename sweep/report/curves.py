@@ -68,7 +68,7 @@ def section(story: Story) -> Section | None:
 
 
 def chosen_rows(rows: Sequence[Row]) -> list[Row]:
-    """The configurations whose curves are shown at first: the best, those that the study file gave,
+    """The configurations whose curves are shown at first: the best, those that were given,
     and the slowest that every replicate still solved."""
     slow = [row for row in rows if row.all_solved][-1:] or [r for r in rows if r.solved][-1:]
     picks = [*rows[:1], *[row for row in rows if row.enqueued][:2], *slow, *rows[1:2]]

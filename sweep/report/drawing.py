@@ -140,7 +140,7 @@ def log_ticks(low: float, high: float, text: Callable[[float], str] = number) ->
 
 def thinned(rows: Sequence[Row], most: int = MOST_POINTS) -> list[Row]:
     """At most `most` rows: the best half of them, evenly spaced ones of the rest, and those that
-    the study file gave."""
+    were given."""
     if len(rows) <= most:
         return list(rows)
     half = most // 2

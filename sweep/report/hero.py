@@ -78,7 +78,7 @@ def trial_picture(story: Story) -> str:
 
 
 def shown_rows(rows: Sequence[Row]) -> list[Row]:
-    """The best configuration, and the one that the study file gave, else the slowest that learns
+    """The best configuration, and the one that was given, else the slowest that learns
     for sure."""
     given = [row for row in rows[1:] if row.enqueued][:1]
     slow = [row for row in rows[1:] if row.all_solved][-1:]
@@ -89,7 +89,7 @@ def hero_finding(rows: Sequence[Row], target: str, budget: int) -> str:
     """What the picture shows, in a sentence."""
     parts: list[str] = []
     for row in rows:
-        name = row.name + (", given in the study file," if row.enqueued else "")
+        name = row.name + (", given to be tried first," if row.enqueued else "")
         if row.plateau is None:
             text = f"{name} stays at chance for all of its {plural(budget, 'epoch')}"
             if row.diverged == row.replicates:

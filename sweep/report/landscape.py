@@ -27,7 +27,7 @@ ALL, PART, RARE, NONE, GIVEN, FEW = (
     "by most",
     "by some, too few for a median",
     "by none (censored)",
-    "given in the study file",
+    "given to be tried first",
     "too few solved for a median",
 )
 """What the traces are called."""
@@ -36,7 +36,7 @@ MARKS = {
     PART: "A triangle was solved by most replicates.",
     RARE: "A hollow circle was solved by too few replicates for a median.",
     NONE: "A cross was solved by none within the budget (censored).",
-    GIVEN: "A ring is round what the study file gave.",
+    GIVEN: "A ring is round what was given.",
 }
 """How the marks of a scatter are read, by their traces."""
 

@@ -66,7 +66,7 @@ def parallel(rows: Sequence[Row], names: Sequence[str], logs: Collection[str]) -
         data.append(lines(name, some, colour, 1.6))
     given = [row for row in shown if row.enqueued]
     if given:
-        data.append(lines("given in the study file", given, PALETTE[1][0], 2.6))
+        data.append(lines("given to be tried first", given, PALETTE[1][0], 2.6))
     titles = [*[words(name) for name in names], "epochs"]
     shapes, notes = _rulers(axes, titles)
     return {

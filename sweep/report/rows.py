@@ -14,6 +14,9 @@ from studies.run import FinishedRun, updates_per_epoch
 from sweep.analysis.plateau import Plateaus
 from sweep.results import StudyResult, TrialResult, pareto_front, ranking
 
+HELD_BACK = "val_accuracy"
+"""The series of the accuracy on records that are not trained on."""
+
 
 @dataclass(frozen=True, eq=False)
 class Row:
@@ -68,6 +71,12 @@ class Row:
     @property
     def reported(self) -> float | None:
         return self.runs[0].reported if self.runs else None
+
+    @property
+    def validated(self) -> float | None:
+        """The median over replicates of the last accuracy on the records that were held back."""
+        ends = [float(r.curve(HELD_BACK)[-1]) for r in self.runs if HELD_BACK in r.series]
+        return float(np.median(ends)) if ends and np.isfinite(ends).all() else None
 
     @property
     def all_solved(self) -> bool:

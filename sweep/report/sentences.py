@@ -101,7 +101,10 @@ def _of_the_winner(best: Row, target: str) -> str:
     if best.plateau and best.transition is not None:
         text += f", then went from its escape to {target} in {plural(best.transition, 'epoch')}"
     if best.enqueued:
-        text += ". It is a configuration that the study file gave to be tried first"
+        text += ". It is a configuration that was given, to be tried first"
+    if best.validated is not None:
+        text += f". On the records held back it ended at an accuracy of {percent(best.validated)}"
+        text += " (median)" if best.replicates > 1 else ""
     return text + "."
 
 
@@ -251,7 +254,7 @@ def _cheapest(rows: Sequence[Row], measure: Measure, target: str) -> str:
 def own_place(row: Row, trials: int, target: str, by: str) -> str:
     """Where a configuration of the study file came among the others, and by which measure."""
     lead = (
-        f"The configuration that the study file gave, trial {row.number} ({row.label}), came in at "
+        f"The configuration that was given, trial {row.number} ({row.label}), came in at "
         f"place {row.place} of {count(trials)} {by}"
     )
     if row.median is None:

@@ -95,7 +95,7 @@ def listing(story: Story) -> dict[str, Any]:
         "that does not exist, because most replicates did not get that far, or that is unknown."
     )
     if any(row.enqueued for row in rows):
-        note += " Tinted rows are those that the study file gave."
+        note += " Tinted rows are those that were given to be tried first."
     if len(shown) < len(rows):
         note += (
             f" The table holds the best {count(MOST_ROWS)} of {count(len(rows))} configurations; "
@@ -118,7 +118,7 @@ def listing(story: Story) -> dict[str, Any]:
 
 
 def shown_rows(rows: Sequence[Row]) -> list[Row]:
-    """The rows of the table: the best, and those that the study file gave."""
+    """The rows of the table: the best, and those that were given."""
     return [*rows[:MOST_ROWS], *[row for row in rows[MOST_ROWS:] if row.enqueued]]
 
 

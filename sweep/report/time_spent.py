@@ -29,7 +29,7 @@ def section(story: Story) -> Section | None:
     best = [*rows[:MOST_BARS], *[row for row in rows[MOST_BARS:] if row.enqueued][:3]]
     named = f"the {MOST_BARS} best" if len(rows) > MOST_BARS else "each by name"
     if len(best) > MOST_BARS:
-        named += ", and what the study file gave"
+        named += ", and what was given"
     medians = (
         "Bars are medians over the replicates; the second part begins with the escape epoch. "
         "Medians of parts need not add up to the median of the whole"
@@ -64,7 +64,7 @@ def section(story: Story) -> Section | None:
 
 
 def spaced(rows: Sequence[Row], most: int = MOST_COLUMNS) -> list[Row]:
-    """At most about `most` rows evenly spaced by rank, with those that the study file gave."""
+    """At most about `most` rows evenly spaced by rank, with those that were given."""
     if len(rows) <= most:
         return list(rows)
     kept = set(np.linspace(0, len(rows) - 1, most).astype(int).tolist())
@@ -294,6 +294,6 @@ def best_finding(shown: Sequence[Row]) -> str:
     )
     for row, share in zip(timed, shares, strict=True):
         if row.enqueued and len(timed) > 2:
-            text += f"; of trial {row.number}’s, given in the study file, {_rounded(share)}"
+            text += f"; of trial {row.number}’s, given to be tried first, {_rounded(share)}"
             break
     return text + "."

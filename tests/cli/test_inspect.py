@@ -42,7 +42,7 @@ def test_show_ranks_the_configurations(stored: Path, sweep: Any) -> None:
     text = sweep("show", "small").stdout
     best = document["configurations"][0]
     assert f"trial {best['trial']}" in text
-    assert "* given in the study file" in text
+    assert "* given to be tried first" in text
 
 
 def test_the_table_fits_eighty_columns(stored: Path, sweep: Any) -> None:

@@ -167,7 +167,7 @@ def test_a_scatter_has_every_configuration_once_and_crosses_for_the_censored(res
     rows = ranked(result)
     drawn = landscape.landscape(rows, "units", "layers", TARGET)
     points = {trace["name"]: len(unpacked(trace["x"])) for trace in drawn["data"]}
-    assert points.pop("given in the study file") == 1
+    assert points.pop("given to be tried first") == 1
     assert points["by none (censored)"] == sum(not row.solved for row in rows)
     assert points["solved by every replicate"] == sum(row.all_solved for row in rows)
     assert sum(points.values()) == 40
@@ -306,7 +306,7 @@ def test_every_configuration_crosses_every_axis_within_the_figure(result):
     for trace in drawn["data"]:
         across, heights = unpacked(trace["x"]), unpacked(trace["y"])
         ends = np.flatnonzero(np.isnan(heights))
-        if trace["name"] != "given in the study file":
+        if trace["name"] != "given to be tried first":
             lines += len(ends)
         assert len(trace["text"]) == len(across) == len(heights)
         assert np.nanmin(heights) >= -0.06

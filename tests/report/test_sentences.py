@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sweep.report import curves, parallel, sentences, settings, solved, time_spent
@@ -38,7 +39,20 @@ def test_the_answer_gives_the_place_and_plateau_of_what_the_study_file_gave(resu
 
 
 def test_without_enqueued_trials_none_is_spoken_of(make_result, make_study):
-    assert "study file" not in " ".join(answer(make_result(20, study=make_study(search={}))))
+    assert "given" not in " ".join(answer(make_result(20, study=make_study(search={}))))
+
+
+def test_what_was_held_back_is_answered_for_too(result):
+    best, *others = ranked(result)
+    assert "held back" not in " ".join(answer(result))
+    runs = []
+    for place, run in enumerate(best.runs):
+        ends = np.full((len(run.curves), 2), 0.8 + 0.02 * place, np.float32)
+        series = (*run.series, "val_loss", "val_accuracy")
+        runs.append(replace(run, curves=np.hstack([run.curves, ends]), series=series))
+    rows = [row_like(best, runs=tuple(runs)), *others]
+    text = " ".join(sentences.answer(rows, 100, ONE_HUNDRED, ("epochs",)))
+    assert "On the records held back it ended at an accuracy of 84\u202f% (median)." in text
 
 
 def test_a_winner_by_mean_alone_is_not_said_to_have_the_fewest_epochs(result):
@@ -212,4 +226,4 @@ def test_the_picture_compares_the_best_with_what_the_study_file_gave(result):
     assert shown[1].enqueued
     text = hero_finding(shown, ONE_HUNDRED, 100)
     assert f"Trial {rows[0].number} " in text
-    assert "given in the study file, sits at chance for" in text
+    assert "given to be tried first, sits at chance for" in text

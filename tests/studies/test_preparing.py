@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from studies.errors import BadInput
 from studies.preparing import Fitted, Preparation, fitted, prepared
+from studies.study import read_study
 from studies.tasks import Task, make_task
 
 RANDOM = np.random.default_rng(0)
@@ -147,3 +148,13 @@ def test_numbers_to_embed_are_few():
     whole = make_task("first-value", {"records": 4000, "high": 9999})
     with pytest.raises(BadInput, match="different numbers, more than 1,000"):
         prepared(whole, Preparation(embed=True))
+
+
+def test_how_many_records_are_held_back_is_said():
+    said: list[str] = []
+    study = read_study("hello-lstm").changed({"task.validation": 0.2})
+    task = study.load_task(say=said.append)
+    assert task.validation is not None
+    assert said == ["40 of 200 records are held back for validation."]
+    read_study("hello-lstm").load_task(say=said.append)
+    assert len(said) == 1
