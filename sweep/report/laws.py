@@ -140,7 +140,7 @@ def law_figure(one: "StudyLaw", law: "Law") -> Figure:
 
 def _apart(xs: np.ndarray) -> list[float]:
     """The values that are far enough apart on a logarithmic axis to be written below it."""
-    least = float(np.log(xs.max() / xs.min())) / 8.0
+    least = float(np.log(xs.max() / xs.min())) / 5.0
     kept: list[float] = []
     for x in sorted(xs.tolist()):
         if not kept or np.log(x / kept[-1]) >= least:
