@@ -111,6 +111,8 @@ def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> N
         headers = {"Cache-Control": "no-store"}
         return HTMLResponse(_template().render(values), headers=headers)
 
+    shipped = [name for name, _ in shipped_studies()]
+
     def state() -> dict[str, Any]:
         there = queue.entries(db, most=200)
         busy = [entry for entry in there if entry.state in ("running", "waiting")]
@@ -120,7 +122,6 @@ def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> N
 
     @app.get("/", include_in_schema=False)
     def start() -> Response:
-        shipped = [name for name, _ in shipped_studies()]
         return shown("start", storage=db.url, shipped=shipped, **state())
 
     @app.get("/parts", include_in_schema=False)
