@@ -17,7 +17,7 @@ from studies.functions import check_allowed, file_of
 from studies.run import FinishedRun, Run
 from studies.study import Study
 from studies.tasks import Task
-from sweep.workers.processes import LOG_LINES, SpawnedProcess
+from sweep.workers.processes import SpawnedProcess
 
 RUNS_OF_A_PROCESS = 50
 """Runs after which a process is replaced, so that memory that a person's code leaks comes back."""
@@ -133,6 +133,8 @@ class _Process:
         except BrokenProcessPool:
             from sweep.keras.own import failed
 
+            if self._process is not None:
+                self._process.shutdown()
             said = self._last_words()
             self.end()
             return failed(training.run, said)
@@ -146,16 +148,13 @@ class _Process:
     def _last_words(self) -> str:
         """Why a process died, as far as can be known here."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        printed, late, stack = text.rpartition("Timeout (")
+        _, late, stack = text.rpartition("Timeout (")
         if late:
             own = [line.strip() for line in stack.splitlines() if _of(line, self.model)]
             where = f"; it was in {own[0]}" if own else ""
             return f"took longer than time_limit = {self.limit:g} seconds{where}"
-        tail = [line for line in printed.splitlines() or text.splitlines() if line.strip()]
-        said = "\n".join(tail[-LOG_LINES:])
-        return "its process ended: by its own code, or for want of memory" + (
-            f"; the last that it printed:\n{said}" if said else ""
-        )
+        how = "ended" if self._process is None else self._process.ending()
+        return f"its process {how}"
 
 
 def _of(line: str, model: str) -> bool:

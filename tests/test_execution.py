@@ -27,6 +27,10 @@ def build(input_shape, outputs, width, kind="dense"):
     print("nor this", file=sys.stderr)
     if kind == "raise":
         raise ValueError("a fault of theirs")
+    if kind == "pid":
+        raise ValueError(f"in process {os.getpid()}")
+    if kind == "killed":
+        os.kill(os.getpid(), 9)
     if kind == "hang":
         while True:
             pass
@@ -101,7 +105,7 @@ def test_a_study_goes_on_whatever_its_models_do(study, tmp_path, capfd):
     assert trials["dense"].summary.parameters == 3 * 8 + 8 + 8 * 2 + 2
     assert trials["dense"].summary.flops is None
     assert "ValueError: a fault of theirs" in (trials["raise"].error or "")
-    assert "its process ended" in (trials["die"].error or "")
+    assert "its process ended with status 7" in (trials["die"].error or "")
     assert "I leave" in (trials["die"].error or "")
     assert "took longer than time_limit = 20 seconds" in (trials["hang"].error or "")
     assert "mymodels.py" in (trials["hang"].error or "")
@@ -164,3 +168,16 @@ def test_a_file_that_changes_meanwhile_is_not_run_under_the_old_name(study, tmp_
     with pytest.raises(BadInput, match="it changed since"):
         next(training)
     assert active_children() == []
+
+
+def test_memory_that_a_function_leaks_comes_back(study, monkeypatch):
+    import sweep.execution
+
+    monkeypatch.setattr(sweep.execution, "RUNS_OF_A_PROCESS", 2)
+    runs = asked(study, "pid", "pid", "pid", "killed")
+    ended = list(train_own_models(iter(runs), study.load_task(), study=study, workers=1))
+    first, second, third, killed = (run.error or "" for run in ended)
+    assert "in process" in first
+    assert first == second != third
+    # As the system does where there is no memory left.
+    assert "was killed (SIGKILL): by hand, or by the system for want of memory" in killed

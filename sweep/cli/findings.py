@@ -170,7 +170,9 @@ def replicates_table(trial: TrialResult) -> Table:
     lines: list[tuple[str, ...]] = []
     for place, run in enumerate(trial.runs):
         length = int(found.plateau_length[place])
-        steps = np.isfinite(run.curve(VALUE)).sum() if VALUE in run.series else run.epochs
+        # The last row of a run that failed is that of the epoch which it did not finish.
+        failed = run.ended == "failed"
+        steps = np.isfinite(run.curve(VALUE)).sum() if VALUE in run.series else run.epochs - failed
         times = (
             str(steps),
             number(float(found.escape[place])),
@@ -181,7 +183,7 @@ def replicates_table(trial: TrialResult) -> Table:
             (
                 str(place),
                 run.ended,
-                *(times if run.timed else ("–",) * len(times)),
+                *(times if run.timed and not failed else (times[0] if failed else "–", *["–"] * 3)),
                 *(
                     (number(run.reported),)
                     if foreign

@@ -290,6 +290,18 @@ def _print_ending(outcome: "SearchOutcome", storage: str, page: Path | None) -> 
     out.print(
         f"{plural(len(result.trials), 'trial')}, {plural(runs, 'run')} ({trained}) in {seconds} s."
     )
+    failed = [trial for trial in result.trials for run in trial.runs if run.ended == "failed"]
+    if failed:
+        first = next((trial for trial in failed if trial.error), failed[0])
+        line = (first.error or "").strip().rpartition("\n")[2]
+        where = command("show", result.name, storage, str(first.number))
+        out.print(
+            f"{plural(len(failed), 'run')} failed, the first in trial {first.number}: {line}\n"
+            f"All that it said: {where}",
+            soft_wrap=True,
+            markup=False,
+            highlight=False,
+        )
     if outcome.grid_exhausted:
         out.print(
             f"The grid has no more than {len(result.trials)} points, fewer than the "

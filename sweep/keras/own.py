@@ -66,7 +66,10 @@ def train_own(run: Run, task: Task, model: str) -> FinishedRun:
 
 
 def failed(
-    run: Run, error: str, recorded: list[dict[str, float]] | None = None, parameters: float = 0.0
+    run: Run,
+    error: str,
+    recorded: list[dict[str, float]] | None = None,
+    parameters: float = math.nan,
 ) -> FinishedRun:
     """The run as one that failed after these epochs, and why."""
     rows = [*(recorded or []), {}][-run.epochs :]

@@ -114,6 +114,24 @@ def test_with_allow_code_it_is_run_and_standard_output_stays_ours(
     assert "ValueError: a fault of theirs" in shown.stdout
 
 
+def test_how_many_runs_failed_and_why_is_said_at_the_end(
+    own: Path, sweep: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sweep import workers
+
+    monkeypatch.setattr(workers, "trained_by", lambda *_, **__: nullcontext(made_up))
+    text = " ".join(sweep("run", "mine.toml", "--allow-code", "--no-report").stdout.split())
+    assert "4 runs failed, the first in trial 1: ValueError: a fault of theirs" in text
+    assert "All that it said: python -m sweep show mine 1" in text
+    row = next(
+        line.split()
+        for line in sweep("show", "mine", 1).stdout.splitlines()
+        if line.split()[1:2] == ["failed"]
+    )
+    assert row == ["0", "failed", "0", "–", "–", "–", "–", "–"]
+    assert "the number of parameters is unknown" in sweep("show", "mine", 1).stdout
+
+
 def test_what_was_found_is_shown_in_its_own_words(found: Path, sweep: Any) -> None:
     shown = sweep("show", "mine")
     assert shown.exit_code == 0
