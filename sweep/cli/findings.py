@@ -164,9 +164,9 @@ def replicates_table(trial: TrialResult) -> Table:
     """The replicates of a trial: how each ended, its epochs, escape, plateau and last values."""
     found = trial.plateaus
     foreign = trial.runs[0].reported is not None
-    last = ["loss", "accuracy"]
-    if all(HELD_BACK in run.series for run in trial.runs):
-        last.append(HELD_BACK)
+    # Then there is no room for the transition, which is what lies between escape and end.
+    held_back = all(HELD_BACK in run.series for run in trial.runs)
+    last = ("loss", "accuracy", *((HELD_BACK,) if held_back else ()))
     lines: list[tuple[str, ...]] = []
     for place, run in enumerate(trial.runs):
         length = int(found.plateau_length[place])
@@ -177,7 +177,7 @@ def replicates_table(trial: TrialResult) -> Table:
             str(steps),
             number(float(found.escape[place])),
             f">{length}" if found.plateau_censored[place] else str(length),
-            number(float(found.transition_length[place])),
+            *([] if held_back else [number(float(found.transition_length[place]))]),
         )
         lines.append(
             (
@@ -191,7 +191,8 @@ def replicates_table(trial: TrialResult) -> Table:
                 ),
             )
         )
-    headings = ("replicate", "ended", "epochs", "escape", "plateau", "transition")
+    headings = ("replicate", "ended", "epochs", "escape", "plateau")
+    headings = headings if held_back else (*headings, "transition")
     named = ("validation" if name == HELD_BACK else name for name in last)
     headings = (*headings, *(("value",) if foreign else named))
     return table([(h, "left" if h == "ended" else "right") for h in headings], lines)
