@@ -18,7 +18,7 @@ from studies.run import FinishedRun, Run
 from studies.tasks import Task
 from sweep.bench.simulated import made_up
 from sweep.workers import WorkersFailed, distribution, resident
-from sweep.workers.distribution import train_at
+from sweep.workers.distribution import DEATHS, train_at
 from sweep.workers.places import Place
 from sweep.workers.processes import Processes
 
@@ -83,11 +83,11 @@ def test_every_run_is_trained_once_and_the_same_with_any_number_of_processes(
 @given(
     workers=st.integers(1, 3),
     offered=st.lists(st.one_of(st.none(), st.integers(4, 40)), max_size=150),
-    losses=st.lists(st.integers(0, 12), max_size=6),
+    losses=st.lists(st.booleans(), max_size=8).filter(lambda losses: sum(losses) < DEATHS),
     forgotten=st.sets(st.integers(0, 12)),
 )
 def test_runs_come_back_whatever_places_are_lost_or_forget(
-    workers: int, offered: list[int | None], losses: list[int], forgotten: set[int]
+    workers: int, offered: list[int | None], losses: list[bool], forgotten: set[int]
 ) -> None:
     from tests.workers.conftest import STUDY, assert_trained
 
@@ -97,8 +97,8 @@ def test_runs_come_back_whatever_places_are_lost_or_forget(
     def harm(function: Callable[..., Any], session: str, *_: Any) -> None:
         nonlocal calls
         calls += 1
-        # Two calls of a run's place in three go well, so nobody is accused of what is done here.
-        if function is resident.exchange and calls % 3 == 0 and left and left.pop() % 2:
+        # Fewer than a run is accused for: all may strike the same one.
+        if function is resident.exchange and calls % 3 == 0 and left and left.pop():
             raise BrokenExecutor
         if calls in forgotten:
             resident.end(session)
