@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,14 +28,16 @@ def dashboard(
         optuna_storage = database.optuna_storage()
         _complete_copies(database)
         _prepare(database)
-        from optuna_dashboard import run_server
+        from optuna_dashboard import wsgi
 
         from sweep.dashboard import Artifacts
 
         shown = f"[{host}]" if ":" in host else host
         typer.echo(f"The Optuna dashboard of {database.url}: http://{shown}:{port}/", err=True)
         typer.echo("Ctrl-C ends it.", err=True)
-        run_server(optuna_storage, host=host, port=port, artifact_store=Artifacts(database))
+        # A Bottle application: `run_server` would print a line for each request.
+        application: Any = wsgi(optuna_storage, artifact_store=Artifacts(database))
+        application.run(host=host, port=port, quiet=True)
 
 
 def _complete_copies(database: "Database") -> None:

@@ -81,9 +81,15 @@ def test_the_dashboard_completes_copies_that_were_left_behind(
             database.optuna_storage().get_study_id_from_name("small")
         )
     served: list[int] = []
-    monkeypatch.setattr(
-        "optuna_dashboard.run_server", lambda storage, **more: served.append(counted(storage))
-    )
+
+    class Served:
+        def __init__(self, storage: Any, **more: Any) -> None:
+            served.append(counted(storage))
+
+        def run(self, **more: Any) -> None:
+            assert more["quiet"]
+
+    monkeypatch.setattr("optuna_dashboard.wsgi", Served)
     result = CliRunner().invoke(app, ["dashboard", "--port", str(free_port())])
     assert result.exit_code == 0
     assert "Copying 6 trials of small to Optuna …" in result.stderr
