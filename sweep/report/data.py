@@ -5,6 +5,7 @@ rounded nor spread. Numbers of configurations are in the page once (`whole`), an
 configurations and columns that are theirs (`OfRows`); other figures have a `Table` of their own.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,9 +75,14 @@ def whole(rows: Iterable[Row], names: Sequence[str]) -> dict[str, Any]:
     lines: dict[str, list[Any]] = {}
     for row in rows:
         settings = [row.settings.get(name) for name in names]
-        known = [value_of(row) for value_of in _COLUMNS.values()]
+        known = [_finite(value_of(row)) for value_of in _COLUMNS.values()]
         lines[str(row.number)] = [row.number, row.place, row.enqueued, *settings, *known]
     return {"header": ["trial", "rank", "given", *names, *_COLUMNS], "lines": lines}
+
+
+def _finite(value: Any) -> Any:
+    """What JSON can hold: a number that does not exist, or is beyond all, is None."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def document(data: Data | None, names: Sequence[str]) -> dict[str, Any] | None:
@@ -84,7 +90,8 @@ def document(data: Data | None, names: Sequence[str]) -> dict[str, Any] | None:
     if data is None:
         return None
     if isinstance(data, Table):
-        return {"header": list(data.header), "lines": [list(line) for line in data.lines]}
+        lines = [[_finite(value) for value in line] for line in data.lines]
+        return {"header": list(data.header), "lines": lines}
     header = ["trial", "rank", "given", *names, *_COLUMNS]
     shown = ["trial", "rank", "given", *data.names, *data.columns]
     return {
