@@ -88,15 +88,15 @@ def test_a_file_may_define_dataclasses(tmp_path: Path) -> None:
 
 
 def test_a_file_that_fails_leaves_nothing_behind_and_has_its_traceback(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("import absent_here\n\ndef build():\n    pass\n")
-    where = located("mine:build", tmp_path)
+    (tmp_path / "of_no_use.py").write_text("import absent_here\n\ndef build():\n    pass\n")
+    where = located("of_no_use:build", tmp_path)
     with pytest.raises(ModuleNotFoundError) as raised:
         function_of(where, digest(where))
-    assert "mine" not in sys.modules
+    assert "of_no_use" not in sys.modules
     lines = told(raised.value, where).splitlines()
     assert lines == [
         "Traceback (most recent call last):",
-        f'  File "{tmp_path}/mine.py", line 1, in <module>',
+        f'  File "{tmp_path}/of_no_use.py", line 1, in <module>',
         "    import absent_here",
         "ModuleNotFoundError: No module named 'absent_here'",
     ]
