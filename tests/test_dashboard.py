@@ -1,7 +1,6 @@
 """Optuna's dashboard on a storage of ours, in a real browser: note, figures, curves, files."""
 
 import json
-import os
 import threading
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -23,10 +22,7 @@ from studies.study import Study
 from studies.tasks import Task
 from sweep.dashboard import Artifacts, prepare
 from sweep.search import run_study
-
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+from tests.conftest import CHROMIUM, FLAGS
 
 NAME = "shown <b>here"
 STUDY = Study.from_document(

@@ -1,7 +1,6 @@
 """Study results made up from curves with a plateau, of the real types and summed up by the real
 analysis: what a report is made from, without training anything."""
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,17 +14,8 @@ from storage.trials import TaskFacts
 from studies.run import FinishedRun, Run
 from studies.study import Study
 from sweep.results import StudyResult, TriedConfiguration, build_results
+from tests.conftest import CHROMIUM, FLAGS
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 FIRST_VALUE = TaskFacts("0" * 32, "first-value", 200, 3, 1, ("0", "1"), (98, 102))
 
 MACHINE: dict[str, Any] = {

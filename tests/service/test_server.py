@@ -36,19 +36,10 @@ from sweep.service.limits import MIB, Limits, check_study
 from sweep.service.server import listen
 from sweep.service.submission import put
 from sweep.service.worker import Worker
+from tests.conftest import CHROMIUM, FLAGS
 
 SECRET = "correct horse battery staple"
 SMALL = Limits(upload=100_000, epochs=20_000, memory=64 * MIB)
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @contextmanager
