@@ -380,6 +380,21 @@ class Again:
         """Nobody learns from these: they are told when the study goes on."""
 
 
+class Pace:
+    """How many runs are trained a second of late: at first programs compile, which says little."""
+
+    def __init__(self) -> None:
+        self._lately: deque[tuple[float, int]] = deque()
+
+    def of(self, moment: float, trained: int) -> float:
+        """The pace over the last `LATELY` seconds, of which this moment is one."""
+        self._lately.append((moment, trained))
+        while moment - self._lately[0][0] > LATELY:
+            self._lately.popleft()
+        then, before = self._lately[0]
+        return (trained - before) / (moment - then) if moment > then else 0.0
+
+
 class Watch:
     """Counts what happens in a session and shows it to `on_progress`, not too often."""
 
@@ -393,7 +408,7 @@ class Watch:
         self.engine_since: float | None = None
         self.trained = self.found = 0
         self.ask_seconds = self.tell_seconds = 0.0
-        self._lately: deque[tuple[float, int]] = deque()
+        self._pace = Pace()
         self.reset()
 
     def reset(self) -> None:
@@ -423,14 +438,13 @@ class Watch:
         self.show(now=True)
 
     def _rate(self, moment: float) -> float:
-        """Runs trained a second: lately, since programs compile at first; of all at the end."""
+        """Runs trained a second: of late, and of all at the end."""
         if self.engine_since is None:
             return 0.0
-        self._lately.append((moment, self.trained))
-        while moment - self._lately[0][0] > LATELY:
-            self._lately.popleft()
-        then, before = (self.engine_since, 0) if self.stage == "done" else self._lately[0]
-        return (self.trained - before) / (moment - then) if moment > then else 0.0
+        lately = self._pace.of(moment, self.trained)
+        if self.stage != "done":
+            return lately
+        return self.trained / (moment - self.engine_since) if moment > self.engine_since else 0.0
 
     def show(self, now: bool = False) -> None:
         if self.on_progress is None:

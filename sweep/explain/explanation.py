@@ -26,7 +26,7 @@ from sweep.explain.interventions import (
 )
 from sweep.explain.training import Found, TrainJob, Wanted
 from sweep.explain.verdict import verdict
-from sweep.session import ENOUGH_RUNS, Progress
+from sweep.session import ENOUGH_RUNS, Pace, Progress
 
 if TYPE_CHECKING:
     from sweep.results import StudyResult
@@ -345,7 +345,7 @@ class _Watch:
     def __init__(self, on_progress: Callable[[Progress], None] | None) -> None:
         self._on_progress = on_progress
         self._started = time.monotonic()
-        self._training_since: float | None = None
+        self._pace = Pace()
         self._left: list[set[tuple[str, Run]]] = []
         self._runs: set[tuple[str, Run]] = set()
         self.trained = self.found = self._solved = 0
@@ -369,8 +369,6 @@ class _Watch:
         self._solved += finished.ended == "solved"
 
     def show(self, missing: int) -> None:
-        if self._training_since is None:
-            self._training_since = time.monotonic()
         self._say("training" if self.trained else "compiling", missing)
 
     def end(self) -> None:
@@ -379,8 +377,7 @@ class _Watch:
     def _say(self, stage: str, missing: int) -> None:
         if self._on_progress is None:
             return
-        spent = 0.0 if self._training_since is None else time.monotonic() - self._training_since
-        rate = self.trained / spent if spent > 0.0 else 0.0
+        rate = self._pace.of(time.monotonic(), self.trained)
         self._on_progress(
             Progress(
                 stage=stage,
@@ -393,6 +390,6 @@ class _Watch:
                 best=None,
                 runs_per_second=rate,
                 seconds=self.seconds,
-                seconds_left=missing / rate if self.trained >= ENOUGH_RUNS else None,
+                seconds_left=missing / rate if rate and self.trained >= ENOUGH_RUNS else None,
             )
         )
