@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Trainer:
     def train(
         self, run: Run, *, stop_when_solved: bool = True, epochs: int | None = None
     ) -> FinishedRun:
-        """Train a run from the weights of its seed, an epoch at a time.
+        """Train a run from the weights of its seed.
 
         The records of epoch e, counted from 1, come in the order
         `numpy.random.default_rng([seed, e]).permutation(records)`. The run ends at the first epoch
@@ -49,26 +50,10 @@ class Trainer:
         if epochs is not None:
             run = Run(run.configuration, run.seed, epochs, run.target)
         self._start(self._new(run.seed))
-        series = self._series()
-        curves = np.empty((run.epochs, len(series)), np.float32)
-        for epoch in range(1, run.epochs + 1):
-            order = np.random.default_rng([run.seed, epoch]).permutation(self.task.records)
-            history: dict[str, list[float]] = self.model.fit(
-                self.task.x[order],
-                self.task.y[order],
-                batch_size=self.configuration.batch_size,
-                initial_epoch=epoch - 1,
-                epochs=epoch,
-                shuffle=False,
-                verbose=0,
-                **self._validation(),
-            ).history
-            curves[epoch - 1] = [history[name][0] for name in series]
-            loss, accuracy = curves[epoch - 1, :2]
-            ended = _ending(loss, accuracy, run.target if stop_when_solved else np.inf)
-            if ended:
-                return FinishedRun(run, ended, curves[:epoch].copy(), series)
-        return FinishedRun(run, "censored", curves, series)
+        target = run.target if stop_when_solved else np.inf
+        steps = -(-self.task.records // self.configuration.batch_size)
+        batches = self._in_order(run)
+        return self._fit(run, target, x=batches, steps_per_epoch=steps, shuffle=False)
 
     def train_afresh(self, run: Run) -> FinishedRun:
         """Train as a person does who knows nothing of this package.
@@ -76,34 +61,56 @@ class Trainer:
         Weights and order are drawn by Keras, after `keras.utils.set_random_seed(run.seed)`; else as
         `train`.
         """
-        keras = keras_on_tensorflow()
-        keras.utils.set_random_seed(run.seed)
+        keras_on_tensorflow().utils.set_random_seed(run.seed)
         self._start(self._new(None))
+        batch_size = self.configuration.batch_size
+        return self._fit(run, run.target, x=self.task.x, y=self.task.y, batch_size=batch_size)
+
+    def _fit(self, run: Run, target: float, **records: Any) -> FinishedRun:
+        """Trains the model as it is until an epoch ends the run."""
+        keras = keras_on_tensorflow()
 
         def stop(epoch: int, logs: dict[str, float]) -> None:
-            if _ending(logs["loss"], logs["accuracy"], run.target):
+            if _ending(logs["loss"], logs["accuracy"], target):
                 self.model.stop_training = True
 
+        part = self.task.validation
         history: dict[str, list[float]] = self.model.fit(
-            self.task.x,
-            self.task.y,
-            batch_size=self.configuration.batch_size,
+            **records,
             epochs=run.epochs,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=stop)],
             verbose=0,
-            **self._validation(),
+            validation_data=None if part is None else (part.x, part.y),
+            validation_batch_size=self.configuration.batch_size,
         ).history
-        curves = np.array([history[name] for name in self._series()], np.float32).T
-        ended = _ending(curves[-1, 0], curves[-1, 1], run.target)
-        return FinishedRun(run, ended or "censored", np.ascontiguousarray(curves), self._series())
+        series = self._series()
+        curves = np.ascontiguousarray(np.array([history[name] for name in series], np.float32).T)
+        ended = _ending(curves[-1, 0], curves[-1, 1], target)
+        return FinishedRun(run, ended or "censored", curves, series)
+
+    def _in_order(self, run: Run) -> Any:
+        """The batches of every epoch of the run, one after another, as a `tf.data.Dataset`.
+
+        One `fit` over all epochs takes two thirds of the time of one for each.
+        """
+        import tensorflow as tf
+
+        x, y = tf.constant(self.task.x), tf.constant(self.task.y)
+
+        def orders() -> Iterator[np.ndarray]:
+            for epoch in range(1, run.epochs + 1):
+                yield np.random.default_rng([run.seed, epoch]).permutation(self.task.records)
+
+        def batches(order: Any) -> Any:
+            epoch = tf.data.Dataset.from_tensor_slices((tf.gather(x, order), tf.gather(y, order)))
+            return epoch.batch(self.configuration.batch_size)
+
+        shape = tf.TensorSpec((self.task.records,), tf.int64)
+        return tf.data.Dataset.from_generator(orders, output_signature=shape).flat_map(batches)
 
     def _series(self) -> tuple[str, ...]:
         names = ("loss", "accuracy")
         return names if self.task.validation is None else (*names, "val_loss", "val_accuracy")
-
-    def _validation(self) -> dict[str, Any]:
-        part = self.task.validation
-        return {} if part is None else {"validation_data": (part.x, part.y)}
 
     def _new(self, seed: int | None) -> Any:
         task = self.task
