@@ -17,41 +17,47 @@ if TYPE_CHECKING:
 def list_studies(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
     """List the studies in the storage."""
     from storage.database import open_database
+    from storage.queue import entries
     from storage.trials import study_lines
 
     with open_database(storage, create=False) as database:
         lines, url = study_lines(database), database.url
+        queued = [one.name for one in entries(database) if one.state in ("waiting", "running")]
     if as_json:
         print_json({"storage": url, "studies": [_line_document(line) for line in lines]})
         return
     from sweep.cli.screens import console, table
 
-    if not lines:
-        console().print(f"No study in {url} yet; `{called()} run` makes one.")
-        return
-    console().print(
-        table(
-            [
-                ("study", "left"),
-                ("task", "left"),
-                ("trials", "right"),
-                ("runs", "right"),
-                ("solved", "right"),
-                ("last run", "right"),
-            ],
-            (
+    out = console()
+    if not lines and not queued:
+        out.print(f"No study in {url} yet; `{called()} run` makes one.")
+    if lines:
+        out.print(
+            table(
+                [
+                    ("study", "left"),
+                    ("task", "left"),
+                    ("trials", "right"),
+                    ("runs", "right"),
+                    ("solved", "right"),
+                    ("last run", "right"),
+                ],
                 (
-                    line.name,
-                    line.task,
-                    str(line.trials),
-                    str(line.runs),
-                    str(line.solved_runs),
-                    _moment(line.updated),
-                )
-                for line in lines
-            ),
+                    (
+                        line.name,
+                        line.task,
+                        str(line.trials),
+                        str(line.runs),
+                        str(line.solved_runs),
+                        _moment(line.updated),
+                    )
+                    for line in lines
+                ),
+            )
         )
-    )
+    if queued:
+        names = ", ".join(dict.fromkeys(queued))
+        out.print(f"In the queue: {names}; `{called()} status` says at which place.")
 
 
 def status(

@@ -165,6 +165,12 @@ class _Distribution:
     def left(self) -> Iterator[FinishedRun]:
         """What is finished when an interruption or an error ends the training."""
         limit = time.monotonic() + PATIENCE
+        for post in [post for post in self._posts if post.begun and post.call is None]:
+            post.calls += 1
+            with suppress(Exception):
+                post.call = post.place.executor.submit(
+                    resident.exchange, post.session, post.calls, []
+                )
         calls = {post.call: post for post in self._posts if post.begun and post.call is not None}
         for call in wait(calls, max(0.0, limit - time.monotonic())).done:
             with suppress(Exception):

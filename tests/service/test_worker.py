@@ -227,6 +227,7 @@ def test_submit_status_and_cancel_on_the_command_line(
     document = json.loads(second.stdout)
     assert (document["study"], document["position"], document["priority"]) == ("mine", 1, 2)
     assert "hello-lstm waits in the queue at place 2" in " ".join(sweep("status").stdout.split())
+    assert "In the queue: mine, hello-lstm;" in " ".join(sweep("list").stdout.split())
     asked = json.loads(sweep("status", "mine", "--json").stdout)
     assert [entry["state"] for entry in asked["queue"]] == ["waiting"]
     assert "mine is cancelled" in sweep("cancel", "mine").stdout

@@ -165,7 +165,8 @@ def test_who_is_interrupted_gets_what_is_finished(
         left, error = _until_it_raises(training)
         assert type(error) is KeyboardInterrupt
         got |= {id(one.run) for one in left}
-        assert len(got) == engines.BEFORE_THE_GATE
+        # The first answer may be of one run; what the place has finished since is asked for.
+        assert 1 < len(got) <= engines.BEFORE_THE_GATE
     assert active_children() == []
 
 
