@@ -4,11 +4,13 @@ Whatever in the engine needs TensorFlow takes it from here, so that its settings
 first import.
 """
 
+import gc
 import hashlib
 import os
 import platform
 import re
 import threading
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import metadata
@@ -41,7 +43,7 @@ def prepare() -> Any:
     with _lock:
         if _tensorflow is None:
             _set_environment()
-            with _quiet():
+            with _quiet(), uncollected():
                 import tensorflow
 
             threads = max(2, cores())
@@ -55,6 +57,23 @@ def prepare() -> Any:
                     config.experimental.set_memory_growth(gpu, True)
             _tensorflow = tensorflow
     return _tensorflow
+
+
+@contextmanager
+def uncollected() -> Generator[None]:
+    """What is made within lives as long as the process does: no search for garbage looks at it.
+
+    For imports, once each. The collector walks over a library's objects again and again while more
+    of them come, which is a sixth of TensorFlow's import, and in every full search after it.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
 
 
 def has_gpu() -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from functools import reduce
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from studies.errors import BadInput
 from studies.run import Configuration
 from studies.tasks import Target
-from sweep.engine.runtime import prepare
+from sweep.engine.runtime import prepare, uncollected
 from sweep.keras.calls import (
     ADDITIONS,
     LOSSES,
@@ -88,6 +89,8 @@ def keras_on_tensorflow() -> Any:
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"
         prepare()
+        with uncollected():
+            import_module("keras")
     import keras
 
     if keras.backend.backend() != "tensorflow":

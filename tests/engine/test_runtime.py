@@ -1,5 +1,6 @@
 """TensorFlow comes up quietly, and hides nothing that others say meanwhile."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -74,6 +75,22 @@ def test_many_programs_compile_and_train_without_a_word(tmp_path: Path) -> None:
     )
     assert done.stdout == "6\n", done.stderr
     assert set(done.stderr.splitlines()) == {"meanwhile"}
+
+
+def test_what_an_import_makes_is_never_searched_for_garbage() -> None:
+    assert gc.isenabled()
+    before = gc.get_freeze_count()
+    with runtime.uncollected():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > before
+    gc.disable()
+    try:
+        with runtime.uncollected():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
