@@ -69,6 +69,11 @@ class Entry:
     progress: dict[str, Any] = field(default_factory=dict[str, Any])
     position: int = 0
 
+    @property
+    def over(self) -> bool:
+        """Whether it neither runs nor waits."""
+        return self.state not in ("waiting", "running")
+
 
 @dataclass(frozen=True)
 class Claimed:
@@ -274,7 +279,7 @@ def cancel(db: Database, name: str) -> list[Entry]:
 
     ids = db.write(take_out)
     if not ids:
-        waits = [e.name for e in entries(db) if e.state in ("waiting", "running")]
+        waits = [e.name for e in entries(db) if not e.over]
         there = f"there are: {', '.join(waits[:10])}" if waits else "it is empty"
         raise BadInput(f"no study named {name!r} is in the queue of {db.url}: {there}")
     return [entry for entry in entries(db) if entry.id in ids]

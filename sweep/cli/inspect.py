@@ -22,7 +22,7 @@ def list_studies(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> N
 
     with open_database(storage, create=False) as database:
         lines, url = study_lines(database), database.url
-        queued = [one.name for one in entries(database) if one.state in ("waiting", "running")]
+        queued = [one.name for one in entries(database) if not one.over]
     if as_json:
         print_json({"storage": url, "studies": [_line_document(line) for line in lines]})
         return
@@ -80,7 +80,7 @@ def status(
         if name is not None and not queued:
             existing(database, name)
         if name is None:
-            queued = [entry for entry in queued if entry.state in ("waiting", "running")]
+            queued = [entry for entry in queued if not entry.over]
         for line in study_lines(database):
             stored = find_study(database, line.name) if name in (None, line.name) else None
             if stored is None:
