@@ -166,11 +166,8 @@ class _Distribution:
         """What is finished when an interruption or an error ends the training."""
         limit = time.monotonic() + PATIENCE
         for post in [post for post in self._posts if post.begun and post.call is None]:
-            post.calls += 1
             with suppress(Exception):
-                post.call = post.place.executor.submit(
-                    resident.exchange, post.session, post.calls, []
-                )
+                self._exchange(post, [])
         calls = {post.call: post for post in self._posts if post.begun and post.call is not None}
         for call in wait(calls, max(0.0, limit - time.monotonic())).done:
             with suppress(Exception):
@@ -213,23 +210,26 @@ class _Distribution:
         """Calls a place that is free to be called, and has or gets something to do."""
         if post.call is not None:
             return
-        submit = post.place.executor.submit
         try:
             if not post.begun:
                 post.session, post.calls = uuid.uuid4().hex, 0
-                post.call = submit(
+                post.call = post.place.executor.submit(
                     resident.begin, post.session, self._task, post.place.threads, self._engine
                 )
                 return
             self._bring(post)
             if post.orders:
-                brought = [(number, self._orders[number].run) for number in post.brought]
-                post.calls += 1
-                post.call = submit(resident.exchange, post.session, post.calls, brought)
+                self._exchange(post, post.brought)
         except Exception as error:
             if not self._places.is_loss(error):
                 raise
             self._lose(post)
+
+    def _exchange(self, post: _Post, numbers: Sequence[int]) -> None:
+        """Brings a place these runs, and asks it for what is finished."""
+        brought = [(number, self._orders[number].run) for number in numbers]
+        post.calls += 1
+        post.call = post.place.executor.submit(resident.exchange, post.session, post.calls, brought)
 
     def _bring(self, post: _Post) -> None:
         """Chooses what a place is brought next."""
