@@ -39,9 +39,10 @@ from sweep.copyist import Copyist
 from sweep.execution import check_own_model, train_own_models
 from sweep.keras.data import load_data
 from sweep.machine import here
+from sweep.progress import Progress, Watch
 from sweep.results import ERROR, TRAINED_ON, StudyResult, TrialResult, read_results
 from sweep.sampling import Asked, Proposals, check_sampler, quiet, total_trials
-from sweep.session import Again, Engine, Progress, Session, Source, Train, Watch
+from sweep.session import Again, Engine, Session, Source, Train
 from sweep.values import MOST_TRIALS, attributes, constraints, mean_loss
 
 __all__ = ["Progress", "SearchOutcome", "run_study"]

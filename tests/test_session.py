@@ -16,9 +16,10 @@ import pytest
 from studies.run import FinishedRun, Run
 from studies.study import Study
 from studies.tasks import Task
-from sweep import search, session
+from sweep import progress, search
+from sweep.progress import Progress
 from sweep.search import run_study
-from sweep.session import INSISTING, Progress, interruptible_once, uninterrupted
+from sweep.session import INSISTING, interruptible_once, uninterrupted
 
 STUDY = """
 [task]
@@ -96,7 +97,7 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def shown_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "SHOW_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "SHOW_SECONDS", 0.0)
 
 
 @pytest.mark.usefixtures("shown_at_once")

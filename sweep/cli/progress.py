@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sweep.cli.screens import console
 
 if TYPE_CHECKING:
-    from sweep.session import Progress
+    from sweep.progress import Progress
 
 EVERY = 5.0
 """Seconds between two plain lines."""
@@ -33,7 +33,7 @@ def _live() -> Generator[Callable[["Progress"], None]]:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    from sweep.session import described
+    from sweep.progress import described
 
     # A descriptor of its own: the engine turns that of standard error away while it is loaded.
     terminal = os.fdopen(
@@ -61,7 +61,7 @@ def _live() -> Generator[Callable[["Progress"], None]]:
 
 
 def _plain() -> Callable[["Progress"], None]:
-    from sweep.session import described
+    from sweep.progress import described
 
     last_time, last_stage, last_text = -EVERY, "", ""
 

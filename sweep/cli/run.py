@@ -181,8 +181,8 @@ def _search(
     from storage.database import StorageFailure
     from storage.lease import LeaseHeld
     from sweep.cli.progress import shown_progress
+    from sweep.progress import described
     from sweep.search import run_study
-    from sweep.session import described
 
     try:
         with trained as train, live as page, shown_progress() as show, interruptible():

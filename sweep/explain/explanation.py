@@ -26,7 +26,7 @@ from sweep.explain.interventions import (
 )
 from sweep.explain.training import Found, TrainJob, Wanted
 from sweep.explain.verdict import verdict
-from sweep.session import ENOUGH_RUNS, Pace, Progress
+from sweep.progress import ENOUGH_RUNS, Pace, Progress
 
 if TYPE_CHECKING:
     from sweep.results import StudyResult

@@ -20,7 +20,8 @@ from studies.run import FinishedRun, Run
 from studies.tasks import Task
 from sweep.engine import CHUNK, MEMORY
 from sweep.machine import cores
-from sweep.session import SAVE_SECONDS, SHOW_SECONDS
+from sweep.progress import SHOW_SECONDS
+from sweep.session import SAVE_SECONDS
 
 JOB_RUNS = 128
 """Runs of a job. Small enough that no core is left without work for long at the end, large enough

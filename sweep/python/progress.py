@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweep.session import Progress
+    from sweep.progress import Progress
 
 Shown = bool | Callable[["Progress"], None]
 """Whether progress is shown, or the function that is told of it about ten times a second."""
@@ -55,7 +55,7 @@ def _under_the_cell() -> "Callable[[Progress], None]":
         warnings.simplefilter("ignore")
         importlib.import_module("tqdm.auto")
 
-    from sweep.session import described
+    from sweep.progress import described
 
     handle: Any = None
     said = ""

@@ -17,9 +17,10 @@ from storage.lease import Lease, LeaseHeld
 from storage.queue import TOTALS, Claimed
 from studies.errors import BadInput
 from studies.study import Study
+from sweep.progress import Progress, described
 from sweep.service.logs import log
 from sweep.service.submission import load
-from sweep.session import Progress, Train, described
+from sweep.session import Train
 
 LOOK = 1.0
 """Seconds between two looks at the queue: for work, and for a word to stop."""

@@ -3,7 +3,7 @@
 import pytest
 
 from sweep.cli.progress import EVERY, shown_progress
-from sweep.session import Progress, described
+from sweep.progress import Progress, described
 
 
 def progress(seconds: float = 0.0, **changes: object) -> Progress:
