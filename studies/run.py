@@ -8,7 +8,7 @@ is that fact: the curve of each epoch and why the run ended.
 import hashlib
 import json
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal, cast
@@ -202,7 +202,8 @@ class FinishedRun:
     `curves` is float32 [epochs trained, len(series)], row 0 being epoch 1; its last row is the
     epoch that solved the task, the epoch whose loss was not finite, or the last of the budget. A
     run that failed has a last row that is all NaN, and `error` says why; the storage keeps that
-    with the trial.
+    with the trial. `machine` is where it was trained, in the words of `sweep.machine.here`, if that
+    was elsewhere than in this process.
     """
 
     run: Run
@@ -210,6 +211,7 @@ class FinishedRun:
     curves: np.ndarray
     series: tuple[str, ...] = ("loss", "accuracy")
     error: str | None = None
+    machine: Mapping[str, Any] | None = None
 
     @property
     def epochs(self) -> int:

@@ -305,9 +305,18 @@ class _Desk:
 
     def _keep_runs(self, finished: Sequence[FinishedRun]) -> None:
         put_runs(self.db, self.stored.task, finished, trained_for=self.stored, lease=self.held)
-        known, machine = self.stored.user_attrs.get(TRAINED_ON, []), here()
-        if machine not in known:
-            attributes = {TRAINED_ON: [*known, machine]}
+        self._note_machines([run.machine for run in finished])
+
+    def _note_machines(self, trained: Sequence[Mapping[str, Any] | None]) -> None:
+        """Keeps with the study which machines it was trained on; None is this one."""
+        known = [*self.stored.user_attrs.get(TRAINED_ON, [])]
+        this = here() if None in trained else None
+        new: list[Any] = []
+        for machine in (this if there is None else there for there in trained):
+            if machine not in known and machine not in new:
+                new.append(machine)
+        if new:
+            attributes = {TRAINED_ON: [*known, *new]}
             self.stored = add_attributes(self.db, self.stored, attributes, lease=self.held)
 
     def _keep(self, trials: Sequence[StoredTrial]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def test_a_study_keeps_each_machine_that_trained_for_it_once(
     more = STUDY.changed({"search.trials": 3, "training.replicates": 3})
     sweep.search.run_study(more, url, train=train)
     assert results(url).trained_on == (first, second)
+
+
+def test_a_study_keeps_the_machines_of_its_workers_not_that_which_hands_out_the_runs(
+    tmp_path: Path,
+):
+    url = f"sqlite:///{tmp_path}/sweep.db"
+    workers = [here() | {"processor": name} for name in ("First", "Second")]
+
+    def elsewhere(runs: Iterable[Run | None], task: Task) -> Iterator[FinishedRun]:
+        for number, finished in enumerate(train(runs, task)):
+            yield replace(finished, machine=workers[number % 2])
+
+    sweep.search.run_study(STUDY, url, train=elsewhere)
+    assert results(url).trained_on == tuple(workers)
 
 
 def test_a_machine_that_only_reads_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

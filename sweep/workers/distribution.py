@@ -9,7 +9,7 @@ it is tried apart from others, in smaller and smaller groups, until it is known.
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -77,12 +77,14 @@ class _Order:
 class _Post:
     """A place at work: its runs and since when it has them, and the call that is in it.
 
-    `apart`: it has a group that is suspected, and nothing else.
+    `machine` is what it says of itself as it begins. `apart`: it has a group that is suspected, and
+    nothing else.
     """
 
     place: Place
     session: str = ""
     begun: bool = False
+    machine: Mapping[str, Any] = field(default_factory=dict[str, Any])
     calls: int = 0
     call: Future[Any] | None = None
     orders: dict[int, float] = field(default_factory=dict[int, float])
@@ -329,8 +331,8 @@ class _Distribution:
             if post.begun:
                 self._receive(post, answer)
                 return
-            self._compare(post.place, answer)
-            post.begun, self._stillborn = True, 0
+            self._compare(post.place, answer["versions"])
+            post.begun, post.machine, self._stillborn = True, answer, 0
 
     def _receive(self, post: _Post, results: Sequence[Result]) -> None:
         moment = time.monotonic()
@@ -339,7 +341,7 @@ class _Distribution:
             order = self._orders.pop(result.number, None)
             if order is not None:
                 self._longest = max(self._longest or 0.0, moment - since)
-                self._finished.append(result.of(order.run))
+                self._finished.append(result.of(order.run, post.machine))
                 for other in self._posts:
                     # What another has too is of no more use; it may come, and is not missed.
                     other.orders.pop(result.number, None)

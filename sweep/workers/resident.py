@@ -9,15 +9,16 @@ import pickle
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from studies.run import Ending, FinishedRun, Run
 from studies.tasks import Task
-from sweep.machine import versions
+from sweep.machine import here
 
 TAKING = 0.5
 """Seconds for which a call waits for something to be finished."""
@@ -43,8 +44,8 @@ class Result:
     series: tuple[str, ...]
     error: str | None
 
-    def of(self, run: Run) -> FinishedRun:
-        return FinishedRun(run, self.ended, self.curves, self.series, self.error)
+    def of(self, run: Run, machine: Mapping[str, Any]) -> FinishedRun:
+        return FinishedRun(run, self.ended, self.curves, self.series, self.error, machine)
 
 
 class _Resident:
@@ -155,15 +156,15 @@ sessions: dict[str, _Resident] = {}
 """In a place: what trains there, by session."""
 
 
-def begin(session: str, task: Task, threads: int, engine: Engine | None) -> dict[str, str]:
-    """Makes ready to train runs of a task in a session; says with which versions."""
+def begin(session: str, task: Task, threads: int, engine: Engine | None) -> dict[str, Any]:
+    """Makes ready to train runs of a task in a session; says on which machine, as `here` does."""
     if engine is None:
         from sweep.engine import prepare, train
 
         prepare()
         engine = train
     sessions[session] = _Resident(session, task, threads, engine)
-    return versions()
+    return here()
 
 
 def exchange(session: str, call: int, runs: Sequence[tuple[int, Run]]) -> list[Result]:

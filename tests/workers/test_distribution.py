@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from studies.run import FinishedRun, Run
 from studies.tasks import Task
 from sweep.bench.simulated import made_up
+from sweep.machine import here
 from sweep.workers import WorkersFailed, distribution, resident
 from sweep.workers.distribution import DEATHS, train_at
 from sweep.workers.places import Place
@@ -263,11 +264,20 @@ def test_a_worker_that_lacks_what_is_needed_says_what(task: Task, runs: list[Run
     assert "need the same sweep as is here" in second
 
 
+def test_a_run_says_which_machine_trained_it(
+    task: Task, runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = {**here(), "processor": "another"}
+    monkeypatch.setattr(resident, "here", lambda: there)
+    finished = list(train_at(Threads(2), runs, task, engine=quick))
+    assert [one.machine for one in finished] == [there] * len(runs)
+
+
 def test_a_worker_with_another_version_is_refused(
     task: Task, runs: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = distribution.versions()
-    monkeypatch.setattr(distribution, "versions", lambda: {**here, "tensorflow": "1.0"})
+    installed = distribution.versions()
+    monkeypatch.setattr(distribution, "versions", lambda: {**installed, "tensorflow": "1.0"})
     with pytest.raises(WorkersFailed, match=r"a thread has tensorflow .* \(here 1.0\)"):
         list(train_at(Threads(1), runs, task, engine=quick))
 
