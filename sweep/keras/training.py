@@ -32,6 +32,12 @@ class Trainer:
         self.configuration, self.task = configuration, task
         self.model: Any = self._new(None)
         self.model.optimizer.build(self.model.trainable_variables)
+        # Metrics are made when they first measure. In `fit`, TensorFlow would trace a step once to
+        # make them and then again to use them.
+        first = slice(0, 1)
+        outputs = np.zeros((1, *self.model.output_shape[1:]), np.float32)
+        self.model.compute_metrics(task.x[first], task.y[first], outputs)
+        self.model.reset_metrics()
         self._unused = [variable.numpy() for variable in self.model.optimizer.variables]
 
     def train(

@@ -97,7 +97,7 @@ def test_a_broken_file_is_written_anew(
     content: bytes,
 ) -> None:
     monkeypatch.setattr(kept, "cache_directory", lambda: tmp_path)
-    run = a_run(cell="rnn", epochs=2)
+    run = a_run(cell="rnn", layers=1, epochs=2)
     shape = shape_of(run.configuration, task, chunk=5, memory=2**28)
     file = tmp_path / f"sweep-{kept._digest(shape)}.graph"
     file.write_bytes(content)
@@ -113,7 +113,7 @@ def test_without_a_place_to_write_programs_are_traced(
 ) -> None:
     monkeypatch.setattr(kept, "cache_directory", lambda: tmp_path / "nowhere")
     kept.compiled.cache_clear()
-    (finished,) = train([a_run(cell="rnn", epochs=2)], task)
+    (finished,) = train([a_run(cell="rnn", layers=1, epochs=2)], task)
     assert finished.epochs == 2
     assert not list(tmp_path.iterdir())
     kept.compiled.cache_clear()

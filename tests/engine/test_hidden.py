@@ -143,7 +143,7 @@ def test_every_series_is_what_numpy_makes_of_a_keras_model(run, task):
         np.testing.assert_allclose(ours.curve(name), values, rtol=2e-3, atol=2e-5, err_msg=name)
 
 
-@pytest.mark.parametrize(("run", "task"), CASES, ids=["question", "gru", "rnn in a loop"])
+@pytest.mark.parametrize(("run", "task"), CASES[::2], ids=["question", "rnn in a loop"])
 def test_recording_changes_neither_loss_nor_accuracy(run, task):
     (plain,) = train([run], task)
     assert plain.series == ("loss", "accuracy")

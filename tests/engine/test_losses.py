@@ -74,11 +74,11 @@ def test_the_engine_s_curve_is_keras_s(name):
     assert ours.curve("loss")[-1] < ours.curve("loss")[0]
 
 
-@pytest.mark.parametrize(("target", "unequal"), [("sets", True), ("values", False)])
-def test_a_run_is_the_same_whoever_trains_beside_it(target, unequal):
-    task = made_up(target, 4, unequal)
+@pytest.mark.parametrize("target", ["sets", "values"])
+def test_a_run_is_the_same_whoever_trains_beside_it(target):
+    task = made_up(target, 4, True)
     runs = [
-        Run(Configuration(units=units, optimizer=optimizer), seed, 10, OUT_OF_REACH)
+        Run(Configuration(units=units, optimizer=optimizer, batch_size=25), seed, 10, OUT_OF_REACH)
         for seed in range(2)
         for units, optimizer in [(3, "adam"), (16, "sgd"), (9, "rmsprop")]
     ]
@@ -89,8 +89,8 @@ def test_a_run_is_the_same_whoever_trains_beside_it(target, unequal):
 
 
 def test_what_stands_after_a_sequence_s_end_has_no_influence():
-    """The same sequences, padded to twice the length, with more steps written out or not."""
-    task = made_up("class", 6, True)
+    """The same sequences, padded to twice the length."""
+    task = made_up("class", 12, True)
     longer = Task(
         "longer",
         np.concatenate([task.x, np.zeros_like(task.x)], axis=1),
@@ -98,7 +98,8 @@ def test_what_stands_after_a_sequence_s_end_has_no_influence():
         task.classes,
         lengths=task.lengths,
     )
-    run = Run(Configuration(cell="gru", units=5, learning_rate=0.02), 1, 10, OUT_OF_REACH)
+    settings = Configuration(layers=2, units=5, batch_size=25, learning_rate=0.02)
+    run = Run(settings, 1, 10, OUT_OF_REACH)
     (short,), (long,) = train([run], task), train([run], longer)
     np.testing.assert_allclose(short.curve("loss"), long.curve("loss"), rtol=2e-6)
 

@@ -95,18 +95,20 @@ def test_units_that_pad_a_model_stay_exactly_zero(
 @pytest.mark.parametrize(
     ("cell", "activation"),
     [
-        *(("lstm", name) for name in ("tanh", "sigmoid", "hard_sigmoid", "hard_sigmoid_keras2")),
-        *((cell, name) for cell in ("gru", "rnn") for name in ("tanh", "sigmoid")),
+        ("lstm", "tanh"),
+        # These put out something where there is nothing.
+        ("lstm", "sigmoid"),
+        ("gru", "hard_sigmoid"),
+        ("rnn", "hard_sigmoid_keras2"),
     ],
 )
 def test_a_padded_model_trains_as_the_narrow_one_does(
-    a_task: Callable[..., Task],
+    task: Task,
     a_run: Callable[..., Run],
     monkeypatch: pytest.MonkeyPatch,
     cell: str,
     activation: str,
 ) -> None:
-    task = a_task(timesteps=2)
     run = a_run(cell=cell, activation=activation, units=4, epochs=10, target=2.0)
     (padded,) = train([run], task)
     monkeypatch.setattr(shapes, "NARROWEST", 1)
@@ -174,8 +176,7 @@ from sweep.engine.shapes import shape_of
 tf, dump = prepare(), Path(sys.argv[1])
 for steps, features, settings in [
     (3, 1, dict(cell="lstm", batch_size=50)),
-    (12, 4, dict(cell="gru", units=32)),
-    (3, 1, dict(cell="rnn", batch_size=1)),
+    (12, 4, dict(cell="rnn", units=32, batch_size=1)),
     (3, 1, dict(cell="rnn", layers=2, hidden_progress=True)),
 ]:
     shutil.rmtree(dump, ignore_errors=True)
@@ -208,7 +209,7 @@ def test_what_a_population_is_said_to_take_covers_what_xla_reports(tmp_path: Pat
         check=False,
     )
     lines = done.stdout.splitlines()
-    assert len(lines) == 4, done.stderr
+    assert len(lines) == 3, done.stderr
     for line in lines:
         reported, said = map(int, line.split())
         assert reported <= said <= 8 * reported

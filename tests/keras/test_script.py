@@ -118,20 +118,20 @@ def test_scripts_print_the_epochs_that_the_engine_measured():
     data = data_lines(asked, task)
     assert data is not None
     runs = [
-        Run(Configuration(units=9, layers=2, learning_rate=0.02, batch_size=16), 3, 40),
+        Run(Configuration(units=9, layers=2, learning_rate=0.02), 3, 120),
         Run(Configuration(cell="gru", units=6, optimizer="sgd", learning_rate=0.5), 7, 60, 0.9),
         Run(
             Configuration(
                 units=7,
+                layers=2,
                 learning_rate=0.02,
-                recurrent_activation="hard_sigmoid_keras2",
                 bias_correction="frozen",
                 bias_correction_update=5,
             ),
             1,
-            60,
+            120,
         ),
-        Run(Configuration(cell="rnn", units=5, layers=4, optimizer="rmsprop"), 2, 3),
+        Run(Configuration(units=5, layers=2, optimizer="rmsprop"), 2, 3),
         Run(
             Configuration(
                 cell="rnn",
