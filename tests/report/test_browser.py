@@ -172,8 +172,9 @@ def test_the_sentence_over_the_curves_is_about_those_that_are_shown(open_report,
 
 
 def test_the_navigation_shows_its_last_entry_whole(open_report, path):
+    page = open_report(path).page
     for width in (800, 1024, 1280):
-        page = open_report(path, viewport={"width": width, "height": 900}).page
+        page.set_viewport_size({"width": width, "height": 900})
         right = page.evaluate(
             "Math.max(...[...document.querySelectorAll('nav a')]"
             ".map((link) => link.getBoundingClientRect().right))"
@@ -353,38 +354,31 @@ def test_dark_readers_get_a_dark_page_and_the_figures_follow_a_change(open_repor
     assert page.evaluate(background) == "rgb(253, 253, 251)"
 
 
-def test_on_paper_the_page_is_light_and_without_controls(open_report, path, tmp_path):
+def test_on_paper_the_page_is_light_without_controls_and_unfolded(open_report, path, tmp_path):
     page = open_report(path, color_scheme="dark").page
+    folded = "document.querySelectorAll('details:not([open])').length"
+    before = page.evaluate(folded)
+    assert before
     page.evaluate(
-        """() => addEventListener('beforeprint', () => {
-            const { data } = document.getElementById('plot-curves');
-            window.inPrint = data.find((t) => t.meta === 'median').line.color;
-        })"""
+        f"""() => addEventListener('beforeprint', () => {{
+            const {{ data }} = document.getElementById('plot-curves');
+            const median = data.find((t) => t.meta === 'median');
+            window.inPrint = [median.line.color, {folded}];
+        }})"""
     )
     page.pdf(path=tmp_path / "report.pdf")
-    assert page.evaluate("window.inPrint") == "#0072b2"
+    assert page.evaluate("window.inPrint") == ["#0072b2", 0]
+    assert page.evaluate(folded) == before
     page.emulate_media(media="print")
     assert not page.locator("nav").is_visible()
     assert not page.locator(".controls").first.is_visible()
     assert page.locator("#chips").is_visible()
 
 
-def test_on_paper_what_is_folded_is_unfolded_and_afterwards_folded_again(
-    open_report, path, tmp_path
-):
-    page = open_report(path).page
-    folded = "document.querySelectorAll('details:not([open])').length"
-    before = page.evaluate(folded)
-    assert before
-    page.evaluate(f"addEventListener('beforeprint', () => {{ window.inPrint = {folded}; }})")
-    page.pdf(path=tmp_path / "report.pdf")
-    assert page.evaluate("window.inPrint") == 0
-    assert page.evaluate(folded) == before
-
-
 def test_text_is_dark_enough_on_its_background(open_report, path):
+    page = open_report(path).page
     for scheme in ("light", "dark"):
-        page = open_report(path, color_scheme=scheme).page
+        page.emulate_media(color_scheme=scheme)
         assert page.evaluate(CONTRAST) >= 4.5
 
 
