@@ -254,52 +254,53 @@ def interruptible_once(say: Callable[[], None] = lambda: None) -> Generator[None
     """Within this Ctrl-C interrupts once, which `say` may tell, and others do not interrupt the
     saving that follows. Who insists, more than `INSISTING` times, ends the process at once.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield
-        return
-    presses = 0
 
-    def pressed(number: int, frame: FrameType | None) -> None:
-        nonlocal presses
-        presses += 1
-        if presses == 1:
-            say()
-            before(number, frame)
-        elif presses > INSISTING:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.raise_signal(signal.SIGINT)
+    def interrupt(before: _Handler, frame: FrameType | None) -> None:
+        say()
+        before(signal.SIGINT, frame)
 
-    signal.signal(signal.SIGINT, pressed)
-    try:
+    with _counted(interrupt):
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
 def uninterrupted() -> Generator[None]:
     """Within this Ctrl-C waits, and interrupts at its end; who insists ends the process at once."""
+    presses: list[None] = []
+    try:
+        with _counted(lambda before, frame: None) as presses:
+            yield
+    finally:
+        for _ in presses:
+            signal.raise_signal(signal.SIGINT)
+
+
+_Handler = Callable[[int, FrameType | None], object]
+
+
+@contextmanager
+def _counted(at_first: Callable[[_Handler, FrameType | None], None]) -> Generator[list[None]]:
+    """Gives a list of the times that Ctrl-C was pressed; the first time `at_first` is called, with
+    what would have been. Other threads than the main one never hear of it."""
+    presses: list[None] = []
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield
+        yield presses
         return
-    presses = 0
 
     def pressed(number: int, frame: FrameType | None) -> None:
-        nonlocal presses
-        presses += 1
-        if presses > INSISTING:
+        presses.append(None)
+        if len(presses) == 1:
+            at_first(before, frame)
+        elif len(presses) > INSISTING:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.raise_signal(signal.SIGINT)
 
     signal.signal(signal.SIGINT, pressed)
     try:
-        yield
+        yield presses
     finally:
         signal.signal(signal.SIGINT, before)
-        for _ in range(presses):
-            signal.raise_signal(signal.SIGINT)
 
 
 class Again:

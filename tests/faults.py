@@ -26,7 +26,7 @@ import time
 import traceback
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,7 @@ from studies.run import FinishedRun, Run
 from studies.study import Study, read_study
 from studies.tasks import Task
 from sweep.bench.simulated import made_up
+from sweep.machine import cores
 
 PAUSE = 0.004
 """Seconds that a made-up run takes, so that there are moments between runs too."""
@@ -274,10 +275,18 @@ def restarted(server: Any, url: str, directory: Path, due: dict[str, Any], times
     return suffered
 
 
-def crowd(url: str, directory: Path, due: dict[str, Any], many: int) -> tuple[Suffered, float]:
-    """So many coordinators at once, a study each, on one storage; gives the slowest's seconds."""
+@dataclass
+class Took:
+    """Seconds on the clock and of processors that a coordinator took for its study."""
+
+    seconds: float
+    cpu: float
+
+
+def crowd(url: str, directory: Path, due: dict[str, Any], many: int) -> tuple[Suffered, list[Took]]:
+    """So many coordinators at once, a study each, on one storage."""
     suffered = Suffered()
-    began = time.monotonic()
+    took = log_in(directory)
     names = [f"tried-{n}" for n in range(many)]
     logs = {name: log_in(directory) for name in names}
 
@@ -286,17 +295,35 @@ def crowd(url: str, directory: Path, due: dict[str, Any], many: int) -> tuple[Su
             # Each has its own seed, so that they do not find each other's runs.
             seeded = study.changed({"search.seed": 1 + int(name.rpartition("-")[2])})
             coordinator(url, logs[name], seeded, name)
+        times = os.times()
+        with took.open("a") as file:
+            file.write(f"{time.monotonic() - began} {times.user + times.system}\n")
 
+    began = time.monotonic()
     pids = {name: forked(partial(both, name)) for name in names}
     for name, pid in pids.items():
         suffered.claim(ended(pid) == 0, f"{name} failed")
-    seconds = time.monotonic() - began
     for name in names:
         if find_trials := trials_of(url, name):
             check(url, logs[name], name, find_trials, suffered)
             suffered.claim(len(find_trials) == len(due), f"{name}: {len(find_trials)} trials")
         suffered.studies += 1
-    return suffered, seconds
+    lines = took.read_text().splitlines()
+    return suffered, [Took(*map(float, line.split())) for line in lines]
+
+
+def shares(alone: Took, together: Sequence[Took]) -> str:
+    """How long each took beside the others, against what an even share of the machine gives.
+
+    Of so many studies the cores have that many times the work of one, which no study can be sure
+    to be done before; where one alone waits longer than it works, its share is that.
+    """
+    seconds = sorted(took.seconds for took in together)
+    share = max(alone.seconds, len(together) * alone.cpu / cores())
+    return (
+        f"; alone {alone.seconds:.1f} s, {alone.cpu:.1f} of a core; its share here "
+        f"{share:.1f} s, and they took {seconds[0]:.1f} to {seconds[-1]:.1f} s"
+    )
 
 
 def carried(url: str, trials: int, at_once: int) -> str:
@@ -451,8 +478,9 @@ def main() -> None:
                 say(f"{kind}, suspended", suspended(fresh, directory, due, times, seconds))
             if options.crowd:
                 many = {"SQLite": 8, "PostgreSQL": 32}[kind]
-                suffered, slowest = crowd(fresh(), directory, due, many)
-                say(f"{kind}, {many} at once", suffered, f", the last after {slowest:.1f} s")
+                _, (alone,) = crowd(fresh(), directory, due, 1)
+                suffered, took = crowd(fresh(), directory, due, many)
+                say(f"{kind}, {many} at once", suffered, shares(alone, took))
         if options.restarts and options.on != "SQLite":
             url = on_server()
             say("PostgreSQL, restarted", restarted(server, url, directory, due, options.restarts))

@@ -6,12 +6,18 @@
 Whatever comes in is taken or is refused in words (BadInput; a status below 500); any other
 exception, a traceback, an answer that is no JSON where it should be, or an input that takes longer
 than ten seconds is a failure, which hypothesis makes small and shows. Status 1 if there was one.
+
+What is taken is used: a study says the same after the storage has kept it, and its search proposes
+configurations; the lines that a script has for a CSV file read the same data; the server has two
+studies with results to be asked for. Half of the study files differ from a shipped one in values of
+the right kind only, so that most get past the first checks.
 """
 
 import argparse
 import asyncio
 import json
 import logging
+import re
 import string
 import sys
 import tempfile
@@ -25,13 +31,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+import pandas as pd
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from storage.database import open_database
 from studies.csv_task import read_csv_task
 from studies.errors import BadInput
-from studies.study import read_study, shipped_studies
+from studies.study import CsvTask, Study, read_study, shipped_studies
+from sweep.bench.simulated import train as made_up_runs
+from sweep.keras.script import data_lines
+from sweep.sampling import Proposals, quiet
+from sweep.search import run_study
 from sweep.service.app import service
 from sweep.service.limits import MIB, Limits
 
@@ -91,6 +103,41 @@ def changed(draw: st.DrawFn) -> dict[str, Any]:
             table[key] = draw(VALUES)
         else:
             table.pop(key, None)
+    return document
+
+
+def leaves(inside: Any, way: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Any]]:
+    """The values in a document that hold no others, each with the keys that lead to it."""
+    if isinstance(inside, dict | list):
+        keys = inside if isinstance(inside, dict) else range(len(inside))
+        return [leaf for key in keys for leaf in leaves(inside[key], (*way, key))]
+    return [(way, inside)]
+
+
+ALL_TEXTS = sorted({v for d in DOCUMENTS for _, v in leaves(d) if isinstance(v, str)} | {*WORDS})
+
+
+def near(value: Any) -> st.SearchStrategy[Any]:
+    """Values of the same kind, and mostly not far from it."""
+    if isinstance(value, bool):
+        return st.booleans()
+    if isinstance(value, str):
+        return st.sampled_from(ALL_TEXTS)
+    if isinstance(value, int):
+        return st.sampled_from([value + 1, 2 * value, value // 2]) | st.integers(0, 100)
+    return st.sampled_from([2 * value, value / 2, -value, 1 - value]) | st.floats(0.0, 1.0)
+
+
+@st.composite
+def nearby(draw: st.DrawFn) -> dict[str, Any]:
+    """A shipped study with some of its values replaced by others of their kind."""
+    document = json.loads(json.dumps(draw(st.sampled_from(DOCUMENTS))))
+    for _ in range(draw(st.integers(0, 4))):
+        (*way, key), value = draw(st.sampled_from(leaves(document)))
+        table = document
+        for step in way:
+            table = table[step]
+        table[key] = draw(near(value))
     return document
 
 
@@ -160,13 +207,27 @@ def study_files(directory: Path, counts: Counter[str]) -> tuple[Any, Callable[[b
     def take(raw: bytes) -> None:
         path.write_bytes(raw)
         try:
-            read_study(str(path))
+            study = read_study(str(path))
         except BadInput as refused:
             counts["refused"] += bool(str(refused))
-        else:
-            counts["taken"] += 1
+            return
+        kept = Study.from_document(json.loads(json.dumps(study.document())), study.name)
+        if kept != study:
+            raise Failure("the study is another one after it was kept")
+        try:
+            with quiet():
+                proposed = Proposals(study).ask()
+        except BadInput as refused:
+            counts["taken, without its sampler"] += bool(str(refused))
+            return
+        for trial in proposed:
+            study.configuration(trial.params)
+        counts["taken"] += bool(proposed)
 
-    return st.binary(max_size=200) | damaged(TEXTS) | changed().map(toml), take
+    whole = changed().map(toml)
+    return st.one_of(
+        st.binary(max_size=200), damaged(TEXTS), whole, *[nearby().map(toml)] * 3
+    ), take
 
 
 def csv_files(directory: Path, counts: Counter[str]) -> tuple[Any, Callable[[Any], None]]:
@@ -186,17 +247,37 @@ def csv_files(directory: Path, counts: Counter[str]) -> tuple[Any, Callable[[Any
     def take(asked: tuple[bytes, dict[str, Any]]) -> None:
         path.write_bytes(asked[0])
         try:
-            task = read_csv_task(path, **asked[1])[0]
+            task, reading = read_csv_task(path, **asked[1])
         except BadInput as refused:
             counts["refused"] += bool(str(refused))
-        else:
-            counts["taken"] += bool(task.records)
+            return
+        lines = data_lines(CsvTask(csv=str(path), **asked[1]), task, reading)
+        if lines is not None:
+            names: dict[str, Any] = {"np": np, "pd": pd}
+            exec(lines, names)
+            if not (np.array_equal(names["x"], task.x) and np.array_equal(names["y"], task.y)):
+                raise Failure(f"a script reads other data:\n{lines}")
+        counts["taken" if lines else "taken, and written out for a script"] += bool(task.records)
 
     return st.tuples(st.binary(max_size=200) | damaged(texts) | tables(), how), take
 
 
+FINISHED = Study.from_document(
+    {
+        "task": {"name": "first-value", "records": 40},
+        "search": {"trials": 6, "sampler": "random"},
+        "space": {"units": {"low": 4, "high": 40}, "optimizer": ["adam", "sgd"]},
+        "training": {"epochs": 30, "replicates": 2, "learning_rate": 0.01},
+    },
+    "a",
+)
+
+
 def requests(directory: Path, counts: Counter[str]) -> tuple[Any, Callable[[Any], None]]:
-    db = open_database(f"sqlite:///{directory}/fuzz.db")
+    url = f"sqlite:///{directory}/fuzz.db"
+    for name in ("a", "b"):
+        run_study(FINISHED, url, name=name, train=made_up_runs)
+    db = open_database(url)
     application = service(db, hosts=frozenset({"test"}), limits=LIMITS)
     described = asyncio.run(_described(application))
     paths = [*described["paths"], "/", "/parts", "/submit", "/cancel", "/login", "/reports/{name}/"]
@@ -207,7 +288,10 @@ def requests(directory: Path, counts: Counter[str]) -> tuple[Any, Callable[[Any]
         {"name": st.sampled_from(["a", "b"]) | st.text(max_size=8)},
         optional={
             "shipped": shipped | SCALARS,
-            "study": changed() | damaged(TEXTS).map(lambda raw: raw.decode("latin-1")) | VALUES,
+            "study": nearby()
+            | changed()
+            | damaged(TEXTS).map(lambda raw: raw.decode("latin-1"))
+            | VALUES,
             "csv": tables().map(lambda raw: raw.decode("latin-1")) | SCALARS,
         },
     )
@@ -222,8 +306,23 @@ def requests(directory: Path, counts: Counter[str]) -> tuple[Any, Callable[[Any]
     parts = st.sampled_from(["a", "b", "%00", "%2F", "..", "%FF", "é", "x" * 300]) | st.text(
         max_size=6
     )
-    address = st.tuples(st.sampled_from(paths), parts).map(
-        lambda two: two[0].replace("{name}", _quoted(two[1]))
+    questions = sorted(
+        {
+            parameter["name"]
+            for path in described["paths"].values()
+            for asked in path.values()
+            for parameter in asked.get("parameters", [])
+            if parameter["in"] == "query"
+        }
+    )
+    words = st.sampled_from(["parquet", "json", "a", "0", "-1", "1e9", "true"]) | st.text(
+        max_size=4
+    )
+    query = st.dictionaries(st.sampled_from(questions or ["q"]), words, max_size=2).map(
+        lambda asked: "?" + "&".join(f"{k}={_quoted(v)}" for k, v in asked.items()) if asked else ""
+    )
+    address = st.tuples(st.sampled_from(paths), parts, query).map(
+        lambda three: re.sub(r"\{\w+\}", lambda _: _quoted(three[1]), three[0]) + three[2]
     )
     forms = st.lists(st.tuples(st.sampled_from([*names, "token"]), st.text(max_size=8)), max_size=4)
     asked = st.one_of(

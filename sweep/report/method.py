@@ -129,8 +129,9 @@ def _machines(result: StudyResult) -> list[dict[str, Any]]:
     """The machines that trained, as they said of themselves when they did."""
     storage = ("storage", _storage(result))
     if not result.trained_on:
-        unknown = ("machine", "not recorded: the runs were found, or trained by an older version")
-        return [{"title": "Trained on", "facts": [unknown, storage]}]
+        unknown = "not recorded: the runs were found, or trained by an older version"
+        said = unknown if result.trials else "no run has finished yet"
+        return [{"title": "Trained on", "facts": [("machine", said), storage]}]
     groups: list[dict[str, Any]] = []
     for place, machine in enumerate(result.trained_on):
         versions_ = machine.get("versions", {})
