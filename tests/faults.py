@@ -275,16 +275,13 @@ def restarted(server: Any, url: str, directory: Path, due: dict[str, Any], times
     return suffered
 
 
-@dataclass
-class Took:
-    """Seconds on the clock and of processors that a coordinator took for its study."""
+def crowd(
+    url: str, directory: Path, due: dict[str, Any], many: int
+) -> tuple[Suffered, list[float], float]:
+    """So many coordinators at once, a study each, on one storage.
 
-    seconds: float
-    cpu: float
-
-
-def crowd(url: str, directory: Path, due: dict[str, Any], many: int) -> tuple[Suffered, list[Took]]:
-    """So many coordinators at once, a study each, on one storage."""
+    Gives the seconds after which each was done, and those for which cores were busy, with whatever.
+    """
     suffered = Suffered()
     took = log_in(directory)
     names = [f"tried-{n}" for n in range(many)]
@@ -295,34 +292,36 @@ def crowd(url: str, directory: Path, due: dict[str, Any], many: int) -> tuple[Su
             # Each has its own seed, so that they do not find each other's runs.
             seeded = study.changed({"search.seed": 1 + int(name.rpartition("-")[2])})
             coordinator(url, logs[name], seeded, name)
-        times = os.times()
         with took.open("a") as file:
-            file.write(f"{time.monotonic() - began} {times.user + times.system}\n")
+            file.write(f"{time.monotonic() - began}\n")
 
-    began = time.monotonic()
+    began, busy = time.monotonic(), busy_seconds()
     pids = {name: forked(partial(both, name)) for name in names}
     for name, pid in pids.items():
         suffered.claim(ended(pid) == 0, f"{name} failed")
+    busy = busy_seconds() - busy
     for name in names:
         if find_trials := trials_of(url, name):
             check(url, logs[name], name, find_trials, suffered)
             suffered.claim(len(find_trials) == len(due), f"{name}: {len(find_trials)} trials")
         suffered.studies += 1
-    lines = took.read_text().splitlines()
-    return suffered, [Took(*map(float, line.split())) for line in lines]
+    return suffered, sorted(map(float, took.read_text().splitlines())), busy
 
 
-def shares(alone: Took, together: Sequence[Took]) -> str:
-    """How long each took beside the others, against what an even share of the machine gives.
+def busy_seconds() -> float:
+    """Seconds for which this machine's cores were busy since it was started, all together."""
+    user, nice, system, *_ = Path("/proc/stat").read_text().split()[1:]
+    return (int(user) + int(nice) + int(system)) / os.sysconf("SC_CLK_TCK")
 
-    Of so many studies the cores have that many times the work of one, which no study can be sure
-    to be done before; where one alone waits longer than it works, its share is that.
+
+def shares(alone: float, busy: float, together: Sequence[float]) -> str:
+    """How long studies took beside each other, against what an even share of the machine gives:
+    its cores have the work of one study, the server's part included, as many times as there are.
     """
-    seconds = sorted(took.seconds for took in together)
-    share = max(alone.seconds, len(together) * alone.cpu / cores())
+    share = max(alone, len(together) * busy / cores())
     return (
-        f"; alone {alone.seconds:.1f} s, {alone.cpu:.1f} of a core; its share here "
-        f"{share:.1f} s, and they took {seconds[0]:.1f} to {seconds[-1]:.1f} s"
+        f"; alone {alone:.1f} s, in which cores were busy for {busy:.1f} s; its share here "
+        f"{share:.1f} s, and they took {together[0]:.1f} to {together[-1]:.1f} s"
     )
 
 
@@ -478,9 +477,9 @@ def main() -> None:
                 say(f"{kind}, suspended", suspended(fresh, directory, due, times, seconds))
             if options.crowd:
                 many = {"SQLite": 8, "PostgreSQL": 32}[kind]
-                _, (alone,) = crowd(fresh(), directory, due, 1)
-                suffered, took = crowd(fresh(), directory, due, many)
-                say(f"{kind}, {many} at once", suffered, shares(alone, took))
+                _, (alone,), busy = crowd(fresh(), directory, due, 1)
+                suffered, took, _ = crowd(fresh(), directory, due, many)
+                say(f"{kind}, {many} at once", suffered, shares(alone, busy, took))
         if options.restarts and options.on != "SQLite":
             url = on_server()
             say("PostgreSQL, restarted", restarted(server, url, directory, due, options.restarts))
