@@ -277,7 +277,8 @@ class _Desk:
                 self._keep(trials)
             except MissingRun:
                 # They were found in a study that somebody has deleted since.
-                self._keep_runs([run for result in results for run in result.runs])
+                found = [run for result in results for run in result.runs]
+                put_runs(self.db, self.stored.task, found, trained_for=self.stored, lease=self.held)
                 self._keep(trials)
 
         self._session(proposals, keep, known=len(self.trials)).run(engine)

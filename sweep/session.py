@@ -34,6 +34,10 @@ INSISTING = 3
 """Times that Ctrl-C may be pressed before what is finished is saved no more."""
 
 
+_Handler = Callable[[int, FrameType | None], object]
+"""What Python calls when a signal comes."""
+
+
 class Source(Protocol):
     """Where a session's trials come from; see `sweep.sampling.Proposals`."""
 
@@ -275,13 +279,11 @@ def uninterrupted() -> Generator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-_Handler = Callable[[int, FrameType | None], object]
-
-
 @contextmanager
 def _counted(at_first: Callable[[_Handler, FrameType | None], None]) -> Generator[list[None]]:
-    """Gives a list of the times that Ctrl-C was pressed; the first time `at_first` is called, with
-    what would have been. Other threads than the main one never hear of it."""
+    """Yields a list that has one entry for each time that Ctrl-C was pressed within this; the first
+    calls `at_first` with the handler that was there before. Threads but the main one hear nothing.
+    """
     presses: list[None] = []
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
@@ -289,8 +291,10 @@ def _counted(at_first: Callable[[_Handler, FrameType | None], None]) -> Generato
         return
 
     def pressed(number: int, frame: FrameType | None) -> None:
+        # Told before it is counted: the next may strike in any call, this one's `append` too.
+        first = not presses
         presses.append(None)
-        if len(presses) == 1:
+        if first:
             at_first(before, frame)
         elif len(presses) > INSISTING:
             signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -26,7 +26,7 @@ import time
 import traceback
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,6 @@ from studies.run import FinishedRun, Run
 from studies.study import Study, read_study
 from studies.tasks import Task
 from sweep.bench.simulated import made_up
-from sweep.machine import cores
 
 PAUSE = 0.004
 """Seconds that a made-up run takes, so that there are moments between runs too."""
@@ -275,13 +274,18 @@ def restarted(server: Any, url: str, directory: Path, due: dict[str, Any], times
     return suffered
 
 
-def crowd(
-    url: str, directory: Path, due: dict[str, Any], many: int
-) -> tuple[Suffered, list[float], float]:
-    """So many coordinators at once, a study each, on one storage.
+@dataclass
+class Crowd:
+    """What became of coordinators at once: the seconds after which each was done, in order, and
+    those for which cores of this machine were busy, with whatever."""
 
-    Gives the seconds after which each was done, and those for which cores were busy, with whatever.
-    """
+    suffered: Suffered
+    seconds: list[float]
+    busy: float
+
+
+def crowd(url: str, directory: Path, due: dict[str, Any], many: int) -> Crowd:
+    """So many coordinators at once, a study each, on one storage."""
     suffered = Suffered()
     took = log_in(directory)
     names = [f"tried-{n}" for n in range(many)]
@@ -305,7 +309,7 @@ def crowd(
             check(url, logs[name], name, find_trials, suffered)
             suffered.claim(len(find_trials) == len(due), f"{name}: {len(find_trials)} trials")
         suffered.studies += 1
-    return suffered, sorted(map(float, took.read_text().splitlines())), busy
+    return Crowd(suffered, sorted(map(float, took.read_text().splitlines())), busy)
 
 
 def busy_seconds() -> float:
@@ -314,14 +318,18 @@ def busy_seconds() -> float:
     return (int(user) + int(nice) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def shares(alone: float, busy: float, together: Sequence[float]) -> str:
+def shares(alone: Crowd, together: Crowd) -> str:
     """How long studies took beside each other, against what an even share of the machine gives:
     its cores have the work of one study, the server's part included, as many times as there are.
     """
-    share = max(alone, len(together) * busy / cores())
+    if not (alone.seconds and together.seconds):
+        return ""
+    many = together.suffered.studies
+    share = max(alone.seconds[0], many * alone.busy / (os.cpu_count() or 1))
     return (
-        f"; alone {alone:.1f} s, in which cores were busy for {busy:.1f} s; its share here "
-        f"{share:.1f} s, and they took {together[0]:.1f} to {together[-1]:.1f} s"
+        f"; alone {alone.seconds[0]:.1f} s, in which cores were busy for {alone.busy:.1f} s; its "
+        f"share here {share:.1f} s, and they took {together.seconds[0]:.1f} to "
+        f"{together.seconds[-1]:.1f} s, the cores busy for {together.busy:.1f} s"
     )
 
 
@@ -477,9 +485,10 @@ def main() -> None:
                 say(f"{kind}, suspended", suspended(fresh, directory, due, times, seconds))
             if options.crowd:
                 many = {"SQLite": 8, "PostgreSQL": 32}[kind]
-                _, (alone,), busy = crowd(fresh(), directory, due, 1)
-                suffered, took, _ = crowd(fresh(), directory, due, many)
-                say(f"{kind}, {many} at once", suffered, shares(alone, busy, took))
+                alone = crowd(fresh(), directory, due, 1)
+                say(f"{kind}, alone", alone.suffered)
+                together = crowd(fresh(), directory, due, many)
+                say(f"{kind}, {many} at once", together.suffered, shares(alone, together))
         if options.restarts and options.on != "SQLite":
             url = on_server()
             say("PostgreSQL, restarted", restarted(server, url, directory, due, options.restarts))

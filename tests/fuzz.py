@@ -252,15 +252,16 @@ def study_files(directory: Path, counts: Counter[str]) -> tuple[Any, Callable[[b
             study.configuration(trial.params)
         counts["taken"] += bool(proposed)
 
-    whole = changed().map(toml)
-    return st.one_of(
-        st.binary(max_size=200), damaged(TEXTS), whole, *[nearby().map(toml)] * 3
-    ), take
+    # Each is a strategy of its own: hypothesis takes one that is repeated for one.
+    near_ones = [nearby().map(toml) for _ in range(3)]
+    odd = [st.binary(max_size=200), damaged(TEXTS), changed().map(toml)]
+    return st.one_of(*odd, *near_ones), take
 
 
 def csv_files(directory: Path, counts: Counter[str]) -> tuple[Any, Callable[[Any], None]]:
     path = directory / "fuzz.csv"
     texts = ["a,b,c,target\n" + "".join(f"{n % 2},5,{n},{n % 2}\n" for n in range(12))]
+    kinds = [st.binary(max_size=200), damaged(texts), tables()]
     how = st.just({}) | st.fixed_dictionaries(
         {},
         optional={
@@ -287,8 +288,9 @@ def csv_files(directory: Path, counts: Counter[str]) -> tuple[Any, Callable[[Any
                 raise Failure(f"a script reads other data:\n{lines}")
         counts["taken" if lines else "taken, and written out for a script"] += bool(task.records)
 
-    odd = st.tuples(st.binary(max_size=200) | damaged(texts) | tables(), how)
-    return st.one_of(odd, odd, *[st.tuples(plausible(), st.just({}) | how)] * 2), take
+    odd = st.tuples(st.one_of(kinds), how)
+    plain = st.tuples(plausible(), st.just({}) | how)
+    return st.booleans().flatmap(lambda odd_one: odd if odd_one else plain), take
 
 
 FINISHED = Study.from_document(
@@ -358,7 +360,10 @@ def requests(directory: Path, counts: Counter[str]) -> tuple[Any, Callable[[Any]
     forms = st.lists(st.tuples(st.sampled_from([*names, "token"]), st.text(max_size=8)), max_size=4)
     asked = st.one_of(
         st.tuples(st.just("POST"), st.just("/v1/studies"), bodies, st.just("application/json")),
-        *[st.tuples(st.just("GET"), address, st.just(b""), st.just("text/plain"))] * 2,
+        *(
+            st.tuples(st.just("GET"), address, st.just(b""), st.just("text/plain"))
+            for _ in range(2)
+        ),
         st.tuples(
             st.sampled_from(["GET", "GET", "GET", "POST", "POST", "PUT", "HEAD", "OPTIONS", "ODD"]),
             address,

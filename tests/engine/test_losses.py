@@ -73,11 +73,15 @@ def test_the_engine_s_curve_is_keras_s(name):
     assert ours.curve("loss")[-1] < ours.curve("loss")[0]
 
 
-@pytest.mark.parametrize("target", ["sets", "values"])
-def test_a_run_is_the_same_whoever_trains_beside_it(target):
-    task = made_up(target, 4, True)
+@pytest.mark.parametrize(
+    ("target", "timesteps", "unequal", "cell"),
+    [("sets", 4, True, "lstm"), ("values", 12, False, "gru")],
+)
+def test_a_run_is_the_same_whoever_trains_beside_it(target, timesteps, unequal, cell):
+    task = made_up(target, timesteps, unequal)
+    settings = {"cell": cell, "batch_size": 25}
     runs = [
-        Run(Configuration(units=units, optimizer=optimizer, batch_size=25), seed, 10, OUT_OF_REACH)
+        Run(Configuration(units=units, optimizer=optimizer, **settings), seed, 10, OUT_OF_REACH)
         for seed in range(2)
         for units, optimizer in [(3, "adam"), (16, "sgd"), (9, "rmsprop")]
     ]
@@ -88,8 +92,8 @@ def test_a_run_is_the_same_whoever_trains_beside_it(target):
 
 
 def test_what_stands_after_a_sequence_s_end_has_no_influence():
-    """The same sequences, padded to twice the length."""
-    task = made_up("class", 12, True)
+    """The same sequences, their steps written out, and padded to twice the length, in a loop."""
+    task = made_up("class", 6, True)
     longer = Task(
         "longer",
         np.concatenate([task.x, np.zeros_like(task.x)], axis=1),

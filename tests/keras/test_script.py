@@ -123,8 +123,8 @@ def test_scripts_print_the_epochs_that_the_engine_measured():
         Run(
             Configuration(
                 units=7,
-                layers=2,
                 learning_rate=0.02,
+                recurrent_activation="hard_sigmoid_keras2",
                 bias_correction="frozen",
                 bias_correction_update=5,
             ),

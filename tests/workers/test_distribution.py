@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
@@ -17,7 +18,6 @@ from hypothesis import strategies as st
 from studies.run import FinishedRun, Run
 from studies.tasks import Task
 from sweep.bench.simulated import made_up
-from sweep.machine import here
 from sweep.workers import WorkersFailed, distribution, resident
 from sweep.workers.distribution import DEATHS, train_at
 from sweep.workers.places import Place
@@ -267,10 +267,40 @@ def test_a_worker_that_lacks_what_is_needed_says_what(task: Task, runs: list[Run
 def test_a_run_says_which_machine_trained_it(
     task: Task, runs: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = {**here(), "processor": "another"}
-    monkeypatch.setattr(resident, "here", lambda: there)
-    finished = list(train_at(Threads(2), runs, task, engine=quick))
-    assert [one.machine for one in finished] == [there] * len(runs)
+    """Each place is a machine of its own, and another one when it begins again."""
+    machines: list[str] = []
+    trained_by: dict[int, str] = {}
+    calls = 0
+
+    def engine(offered: Any, task: Task, *, threads: int) -> Iterator[FinishedRun]:
+        mine = f"machine {len(machines)}"
+        machines.append(mine)
+        for finished in quick(offered, task, threads=threads):
+            trained_by[id(finished.curves)] = mine
+            yield finished
+
+    def begin(session: str, *rest: Any) -> dict[str, Any]:
+        with one_at_a_time:
+            before = len(machines)
+            answer = begins(session, *rest)
+            while len(machines) == before:
+                time.sleep(0.001)
+            return {**answer, "processor": machines[-1]}
+
+    def harm(function: Callable[..., Any], session: str, *_: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls in (4, 9):
+            resident.end(session)
+
+    begins, one_at_a_time = resident.begin, threading.Lock()
+    monkeypatch.setattr(resident, "begin", begin)
+    finished = list(train_at(Threads(2, harm), runs, task, engine=engine))
+    assert len(finished) == len(runs)
+    for one in finished:
+        assert one.machine is not None
+        assert one.machine["processor"] == trained_by[id(one.curves)]
+    assert len(machines) > 2
 
 
 def test_a_worker_with_another_version_is_refused(
