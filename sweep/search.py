@@ -310,14 +310,13 @@ class _Desk:
 
     def _note_machines(self, trained: Sequence[Mapping[str, Any] | None]) -> None:
         """Keeps with the study which machines it was trained on; None is this one."""
-        known = [*self.stored.user_attrs.get(TRAINED_ON, [])]
-        this = here() if None in trained else None
-        new: list[Any] = []
+        known = self.stored.user_attrs.get(TRAINED_ON, [])
+        machines, this = [*known], here()
         for machine in (this if there is None else there for there in trained):
-            if machine not in known and machine not in new:
-                new.append(machine)
-        if new:
-            attributes = {TRAINED_ON: [*known, *new]}
+            if machine not in machines:
+                machines.append(machine)
+        if len(machines) > len(known):
+            attributes = {TRAINED_ON: machines}
             self.stored = add_attributes(self.db, self.stored, attributes, lease=self.held)
 
     def _keep(self, trials: Sequence[StoredTrial]) -> None:

@@ -35,6 +35,7 @@ import numpy as np
 import pandas as pd
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from storage.database import open_database
 from studies.csv_task import read_csv_task
@@ -46,6 +47,8 @@ from sweep.sampling import Proposals, quiet
 from sweep.search import run_study
 from sweep.service.app import service
 from sweep.service.limits import MIB, Limits
+
+set_hypothesis_home_dir(Path(__file__).parents[1] / ".pytest_cache" / "hypothesis")
 
 SECONDS = 10.0
 """The longest that one input may take."""

@@ -34,9 +34,8 @@ class Trainer:
         self.model.optimizer.build(self.model.trainable_variables)
         # Metrics are made when they first measure. In `fit`, TensorFlow would trace a step once to
         # make them and then again to use them.
-        first = slice(0, 1)
         outputs = np.zeros((1, *self.model.output_shape[1:]), np.float32)
-        self.model.compute_metrics(task.x[first], task.y[first], outputs)
+        self.model.compute_metrics(task.x[:1], task.y[:1], outputs)
         self.model.reset_metrics()
         self._unused = [variable.numpy() for variable in self.model.optimizer.variables]
 

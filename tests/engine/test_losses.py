@@ -54,6 +54,7 @@ TRAININGS: dict[str, tuple[Target, int, bool, dict[str, Any]]] = {
     "sets, unequal, a loop": ("sets", 12, True, {"cell": "gru", "layers": 2}),
     "sets, unequal, written out": ("sets", 4, True, {"optimizer": "sgd", "learning_rate": 0.5}),
     "sets, equal, written out": ("sets", 4, False, {"cell": "rnn", "optimizer": "rmsprop"}),
+    "values, unequal, a loop": ("values", 12, True, {"cell": "rnn"}),
     "values, unequal, written out": ("values", 4, True, {}),
     "values, equal, a loop": ("values", 12, False, {"cell": "gru"}),
 }

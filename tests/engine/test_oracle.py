@@ -176,7 +176,27 @@ CASES = [
         recurrent_initializer="random_normal",
         learning_rate=0.02,
     ),
-    # Sequences long enough to be a loop.
+    # Sequences long enough to be a loop; a batch of all records, and one larger than the data.
+    case(
+        "lstm, twelve steps, one batch",
+        long_sums,
+        epochs=8,
+        layers=2,
+        units=7,
+        batch_size=60,
+        kernel_initializer="orthogonal",
+        learning_rate=0.02,
+    ),
+    case(
+        "gru, twelve steps, a batch larger than the data",
+        long_sums,
+        epochs=8,
+        cell="gru",
+        units=7,
+        batch_size=1000,
+        kernel_initializer="lecun_uniform",
+        learning_rate=0.02,
+    ),
     case(
         "rnn, twelve steps, linear, a last batch of 4",
         long_sums,
