@@ -331,7 +331,7 @@ class _Distribution:
             if post.begun:
                 self._receive(post, answer)
                 return
-            self._compare(post.place, answer["versions"])
+            self._compare(post.place, answer)
             post.begun, post.machine, self._stillborn = True, answer, 0
 
     def _receive(self, post: _Post, results: Sequence[Result]) -> None:
@@ -394,8 +394,12 @@ class _Distribution:
         )
         return True
 
-    def _compare(self, place: Place, there: dict[str, str]) -> None:
-        here = versions()
+    def _compare(self, place: Place, machine: Mapping[str, Any]) -> None:
+        if "versions" not in machine:
+            raise WorkersFailed(
+                f"{place.name} has another sweep than is here; install the same there"
+            )
+        here, there = versions(), machine["versions"]
         other = [name for name in MUST_AGREE if there.get(name) != here[name]]
         if other:
             listed = ", ".join(f"{name} {there.get(name)} (here {here[name]})" for name in other)

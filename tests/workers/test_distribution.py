@@ -312,6 +312,14 @@ def test_a_worker_with_another_version_is_refused(
         list(train_at(Threads(1), runs, task, engine=quick))
 
 
+def test_a_worker_whose_sweep_does_not_say_where_it_is_is_refused(
+    task: Task, runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident, "begin", lambda *_: distribution.versions())
+    with pytest.raises(WorkersFailed, match="a thread has another sweep than is here"):
+        list(train_at(Threads(1), runs, task, engine=quick))
+
+
 def test_a_place_whom_nobody_calls_stops(
     task: Task, runs: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
