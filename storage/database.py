@@ -22,7 +22,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from storage.address import check_path, has_log, parse, shown_address, sqlite_file, unchanging
-from storage.failures import Passing, StorageFailure, Unwritable, plainly, sqlite_code
+from storage.failures import Lost, Passing, StorageFailure, Unwritable, plainly, sqlite_code
 from storage.tables import HEAD, VERSION_TABLE
 from studies.errors import BadInput
 
@@ -97,6 +97,11 @@ class Database:
 
         return self.patiently(attempt)
 
+    def check(self) -> None:
+        """Raises StorageFailure where the database cannot be read just now; waits for nothing."""
+        with self.reading() as connection:
+            connection.execute(sa.select(sa.literal(1)))
+
     def patiently(self, attempt: Callable[[], Result]) -> Result:
         """What `attempt` gives, called again while the server is lost, for `patience` seconds.
 
@@ -115,7 +120,7 @@ class Database:
                 now = time.monotonic()
                 since = now if since is None else since
                 if now + pause > since + self.patience:
-                    raise StorageFailure(
+                    raise Lost(
                         f"{failure} (tried again for {self.patience:g} s); what was written before "
                         "is kept, and the same command goes on from there"
                     ) from failure

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from storage import mirror
 from storage.database import Database
 from storage.garbage import count_unused
-from storage.lease import hold
+from storage.lease import abandoned, hold
 from storage.runs import is_whole
 from storage.tables import batches, leases, queue, runs, studies, tasks, trial_runs, trials
 from storage.trials import complete_mirror, find_study, study_lines
@@ -55,7 +55,10 @@ def examine(db: Database) -> Health:
     problems += _broken_studies(db)
     behind, copies = _copies(db)
     problems += copies
-    counts = db.read(_counted) | {"unused runs": count_unused(db), "trials not copied": behind}
+    counts = db.read(lambda connection: _counted(db, connection)) | {
+        "unused runs": count_unused(db),
+        "trials not copied": behind,
+    }
     return Health(db.url, counts, tuple(problems), tuple(damaged))
 
 
@@ -226,14 +229,12 @@ def _copies(db: Database) -> tuple[int, list[str]]:
     return behind, problems
 
 
-def _counted(connection: Connection) -> dict[str, int]:
+def _counted(db: Database, connection: Connection) -> dict[str, int]:
     tables = {
         "studies": studies,
         "trials": trials,
         "runs": runs,
         "data sets": tasks,
-        # Entries of the queue have leases too, whose names have a sign that no study's has.
-        "studies worked on": sa.select(leases).where(~leases.c.study_name.contains("/")).subquery(),
         "studies in the queue": sa.select(queue)
         .where(queue.c.state.in_(("waiting", "running")))
         .subquery(),
@@ -242,5 +243,9 @@ def _counted(connection: Connection) -> dict[str, int]:
         what: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
         for what, table in tables.items()
     }
+    # Entries of the queue have leases too, whose names have a sign that no study's has.
+    leased = sa.select(leases.c.study_name).where(~leases.c.study_name.contains("/"))
+    names = list(connection.execute(leased).scalars())
+    counts["studies worked on"] = len(names) - len(abandoned(db, connection, names))
     size = sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(runs.c.curves)), 0))
     return counts | {"bytes of curves": int(connection.execute(size).scalar_one())}

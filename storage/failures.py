@@ -22,6 +22,11 @@ class StorageFailure(Exception):
     """
 
 
+class Lost(StorageFailure):
+    """The server did not come back in the time that it was waited for, or another process kept the
+    file locked for longer."""
+
+
 class Unwritable(StorageFailure):
     """A file or its directory does not let SQLite write there, or not even open it."""
 
@@ -109,7 +114,7 @@ def _from_sqlite(error: sqlite3.Error, shown: str, timeout: float) -> Exception:
         case "NOTADB":
             return BadInput(f"{shown} is not a SQLite database; name another file, or a new one")
         case "BUSY" | "LOCKED":
-            return StorageFailure(
+            return Lost(
                 f"{shown} is locked: another process was writing to it for longer than "
                 f"{timeout:g} s; try again when it is done"
             )

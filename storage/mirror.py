@@ -8,6 +8,7 @@ a study of another revision is deleted and made anew.
 import json
 import re
 import shlex
+import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
@@ -95,7 +96,7 @@ def complete(
     Raises BadInput if Optuna's study is another's, or has trials that are not ours.
     """
     storage = db.optuna_storage()
-    with db.plainly(), _quietly():
+    with db.plainly(), silent_optuna():
         check()
         study_id = _study_id(db, storage, stored)
         _describe(storage, study_id, stored)
@@ -313,17 +314,29 @@ def _local(moment: datetime) -> datetime:
     return moment.astimezone().replace(tzinfo=None)
 
 
+_silences = threading.Lock()
+_levels: list[int] = []
+"""What Optuna's verbosity was, once for each block that silences it now."""
+
+
 @contextmanager
-def _quietly() -> Generator[None]:
-    """Optuna announces every study it makes; here that is no news."""
+def silent_optuna() -> Generator[None]:
+    """Within this Optuna says errors only, in every thread: that it made a study, say, is no news.
+
+    Its verbosity is the process's, so it comes back when the last of such blocks has ended.
+    """
     from optuna import logging
 
-    before = logging.get_verbosity()
-    logging.set_verbosity(max(before, logging.WARNING))
+    with _silences:
+        _levels.append(_levels[0] if _levels else logging.get_verbosity())
+        logging.set_verbosity(max(_levels[0], logging.ERROR))
     try:
         yield
     finally:
-        logging.set_verbosity(before)
+        with _silences:
+            level = _levels.pop()
+            if not _levels:
+                logging.set_verbosity(level)
 
 
 def _taken(db: Database, name: str) -> str:

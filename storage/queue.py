@@ -131,8 +131,8 @@ def submit(
         same = old.document == new and old.upload == digest
         if not same and (old.upload != digest or not replaces(old.document)):
             raise BadInput(
-                f"another study named {name!r} is waiting in the queue; give this one another "
-                f"name: --name NAME, or take the other back: cancel {name}"
+                f"another study named {name!r} is waiting in the queue, or the same one with more "
+                "trials, replicates or epochs; give this one another name, or cancel that one first"
             )
         values = {"document": new, "upload": digest, "priority": max(priority, old.priority)}
         connection.execute(queue.update().where(queue.c.id == old.id).values(**values))
@@ -270,7 +270,7 @@ def cancel(db: Database, name: str) -> list[Entry]:
     def take_out(connection: Connection) -> list[int]:
         mine = queue.c.name == name
         waiting = [row.id for row in connection.execute(_waiting().where(mine).with_for_update())]
-        _end(connection, waiting, "cancelled", "cancelled before it began")
+        _end(connection, waiting, "cancelled", "before it began")
         running = sa.select(queue.c.id).where(mine, queue.c.state == "running")
         ids = list(connection.execute(running.with_for_update()).scalars())
         connection.execute(queue.update().where(queue.c.id.in_(ids)).values(cancel=True))

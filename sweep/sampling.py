@@ -11,7 +11,6 @@ asking; they are told in their turn like any other.
 """
 
 import importlib.util
-import logging
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from storage.mirror import silent_optuna
 from storage.trials import StoredTrial
 from studies.errors import BadInput
 from studies.space import Choice, Dimension, applies, grid, ordered
@@ -281,15 +281,10 @@ def quiet() -> Generator[None]:
     """
     import optuna
 
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            warnings.simplefilter("ignore", UserWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
+    with silent_optuna(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def _whole_space_qmc(

@@ -1,5 +1,6 @@
 """The commands on a whole storage: `import` studies from another, and `doctor`."""
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,7 +36,7 @@ def import_studies(
     """
     from storage.database import open_database
     from storage.exchange import import_study
-    from storage.trials import study_lines
+    from storage.trials import find_study, no_study, study_lines
 
     if new_name is not None and name is None:
         raise BadInput("--name: it is for one study; say which")
@@ -44,7 +45,11 @@ def import_studies(
         return
     if target is not None:
         raise BadInput(f"--target: it is for studies of plain Optuna; {source} is of sweep")
-    with open_database(source, create=False) as theirs, open_database(storage) as ours:
+    with open_database(source, create=False) as theirs, ExitStack() as stack:
+        if name is not None and find_study(theirs, name) is None:
+            raise no_study(theirs, name)
+        # Made only now: a study that is not there leaves no storage behind.
+        ours = stack.enter_context(open_database(storage))
         names = [name] if name is not None else [line.name for line in study_lines(theirs)]
         for one in names:
             done = import_study(theirs, ours, one, new_name=new_name)
@@ -104,11 +109,16 @@ def doctor(
     Ends with status 1 where something is wrong.
     """
     from storage import doctor as clinic
-    from storage.database import open_database
+    from storage.database import StorageFailure, open_database
     from sweep.cli.inspect import print_json
 
     with open_database(storage, create=False) as database:
-        health = clinic.examine(database)
+        try:
+            health = clinic.examine(database)
+        except StorageFailure as error:
+            if not as_json:
+                raise
+            health = clinic.Health(database.url, {}, (str(error),), ())
         taken = clinic.mend(database, health.damaged) if mend and health.damaged else 0
     if as_json:
         print_json(

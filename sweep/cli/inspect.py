@@ -10,6 +10,9 @@ from studies.errors import BadInput
 from sweep.cli.options import DEFAULT_STORAGE, Json, Name, Storage, called, command, existing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from storage.queue import Entry
     from storage.trials import StudyLine
     from sweep.results import StudyResult, TrialResult
 
@@ -80,7 +83,7 @@ def status(
         if name is not None and not queued:
             existing(database, name)
         if name is None:
-            queued = [entry for entry in queued if not entry.over]
+            queued = _telling(queued)
         for line in study_lines(database):
             stored = find_study(database, line.name) if name in (None, line.name) else None
             if stored is None:
@@ -112,9 +115,22 @@ def status(
             f"{state['study']}: {done}, {state['trials']} of {state['trials_asked']} trials, "
             f"{plural(state['runs'], 'run')} of up to {plural(state['budget'], 'epoch')}, "
             f"{state['solved_runs']} of them solved; last run {_moment(state['updated'])}"
+            + ("" if state["complete"] else "; runs of trials that are not complete are kept too")
         )
     for entry in queued:
         out.print(f"Queue: {entry_line(entry)}")
+
+
+def _telling(queued: "Sequence[Entry]") -> "list[Entry]":
+    """Of the whole queue what runs, what waits, and whose last word is that it did not end well."""
+    last: dict[str, Entry] = {}
+    for entry in queued:
+        last.setdefault(entry.name, entry)
+    return [
+        entry
+        for entry in queued
+        if not entry.over or (entry.state != "done" and last[entry.name] is entry)
+    ]
 
 
 def show(

@@ -73,11 +73,14 @@ def called() -> str:
 
 def command(verb: str, name: str, storage: str, *more: str) -> str:
     """A command on a study as the user would type it; the storage is named where it has to be, and
-    its password never."""
+    its password never: in its place stands PGPASSWORD, from which PostgreSQL takes it."""
     words = [*called().split(), verb, *([name] if name else []), *more]
+    secret = ""
     if storage != os.environ.get("SWEEP_STORAGE", DEFAULT_STORAGE):
-        words += ["--storage", re.sub(r"(://[^:@/]*:)[^@]+@", r"\1***@", storage)]
-    return shlex.join(words)
+        address = re.sub(r"(://[^:@/]*):[^@]+@", r"\1@", storage)
+        secret = "PGPASSWORD=… " if address != storage else ""
+        words += ["--storage", address]
+    return secret + shlex.join(words)
 
 
 def file_for(name: str, ending: str) -> Path:

@@ -138,9 +138,9 @@ def run(
     task = _data(asked, allow_code)
     say = partial(typer.echo, err=True)
     trained = trained_by(asked, workers=workers, cluster=cluster, say=say)
-    outcome = _search(asked, task, storage, wait, allow_code, live, trained)
-    for kept in _kept(asked, outcome.result.study):
+    for kept in _kept(asked, storage):
         say(kept)
+    outcome = _search(asked, task, storage, wait, allow_code, live, trained)
     _end(outcome, storage, page, as_json)
 
 
@@ -155,8 +155,18 @@ def _data(study: "Study", allow_code: bool) -> "Task":
     return task
 
 
-def _kept(asked: "Study", there: "Study") -> list[str]:
-    """A sentence where the stored study has had more than is asked for now."""
+def _kept(asked: "Study", storage: str) -> list[str]:
+    """A sentence where the stored study was asked for more than now, and goes on to that."""
+    from storage.database import StorageFailure, open_database
+    from storage.trials import find_study
+    from studies.study import Study
+
+    stored = None
+    with suppress(BadInput, StorageFailure), open_database(storage, create=False) as database:
+        stored = find_study(database, asked.name)
+    if stored is None:
+        return []
+    there = Study.from_document(stored.document, stored.name)
     more = [
         f"{getattr(have, key)} {key}"
         for want, have, key in (
@@ -166,7 +176,11 @@ def _kept(asked: "Study", there: "Study") -> list[str]:
         )
         if getattr(have, key) > getattr(want, key)
     ]
-    return [f"The study was extended before, and keeps its {' and '.join(more)}."] if more else []
+    if not more:
+        return []
+    return [
+        f"The study goes on to its {' and '.join(more)}: it can be extended, but not shortened."
+    ]
 
 
 def _search(

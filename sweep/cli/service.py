@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -42,7 +43,10 @@ LogFormat = Annotated[
 def submit(
     study: Annotated[
         str | None,
-        typer.Argument(metavar="STUDY", help="A shipped study, or the path of a study file."),
+        typer.Argument(
+            metavar="[STUDY]",
+            help="A shipped study, or the path of a study file; default: hello-lstm.",
+        ),
     ] = None,
     trials: Trials = None,
     replicates: Replicates = None,
@@ -184,7 +188,7 @@ def serve(
     check_installed()
     from sweep.service.guard import token_from
     from sweep.service.limits import MIB, Limits
-    from sweep.service.server import listen
+    from sweep.service.server import PATIENCE, listen
     from sweep.service.server import serve as run_server
 
     token = token_from(token_file)
@@ -197,12 +201,17 @@ def serve(
     hosts = frozenset(
         {"localhost", "127.0.0.1", "::1", host.lower(), str(address), *map(str.lower, names or [])}
     )
+    shown = f"[{address}]" if ":" in str(address) else str(address)
+    if address.is_unspecified:
+        shown = socket.gethostname()
+        hosts |= {shown.lower()}
     limits = Limits(max_upload * MIB, max_depth, max_epochs, max_memory * MIB)
     logs.begin(log_format)
     with open_database(storage) as database:
+        # Who asks a server is told soon that its storage is gone, and asks again.
+        database.patience = PATIENCE
         taken = listen(str(address), port)
         number = taken.getsockname()[1]
-        shown = f"[{address}]" if ":" in str(address) else str(address)
         logs.log("serving", url=f"http://{shown}:{number}/", storage=database.url)
         run_server(
             database,

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from studies.errors import BadInput
@@ -39,8 +40,10 @@ FAREWELL = 15.0
 WAITING = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="1">
 <meta name="color-scheme" content="light dark"><title>sweep</title></head>
-<body><p>The study is being opened; its report appears here.</p></body></html>
+<body><p>{{ said }}</p></body></html>
 """
+
+OPENING = "The study is being opened; its report appears here."
 
 
 @dataclass
@@ -49,12 +52,14 @@ class Source:
 
     `read` gives the study as it is now, None where it is not there yet; `stamp` a text that is
     another whenever `read` would be, and costs little; `progress` how far it is, as `Live.show` has
-    it, or `idle` where nobody works on it.
+    it, or `idle` where nobody works on it; `absent` what is said instead of a study that is not
+    there.
     """
 
     read: Callable[[], StudyResult | None]
     stamp: Callable[[], str]
     progress: Callable[[], dict[str, Any]] = field(default=dict)
+    absent: Callable[[], str] = field(default=lambda: OPENING)
     closing: threading.Event = field(default_factory=threading.Event)
 
 
@@ -99,7 +104,7 @@ class _Page:
 
         self.state()
         if self._result is None:
-            return WAITING
+            return WAITING.replace("{{ said }}", escape(self.source.absent()))
         return render_live(self._result, stamp=self._stamp or "", whole=True)
 
     def state(self) -> str:

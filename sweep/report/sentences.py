@@ -56,7 +56,10 @@ def answer(rows: Sequence[Row], budget: int, target: str, objectives: Sequence[s
     """
     measure = first(objectives)
     if not rows:
-        return ["No trial of this study has finished yet, so there is no answer so far."]
+        return [
+            "No trial of this study is complete yet, so there is no answer so far. Trials come in "
+            "by their number, each when those before it are done."
+        ]
     if not all(row.timed for row in rows):
         return _partly_timed(rows, budget, target, objectives)
     if not any(row.solved for row in rows):

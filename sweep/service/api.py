@@ -7,14 +7,14 @@ import io
 import tomllib
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, Form, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from storage import queue
 from storage.database import Database
-from storage.queue import Entry
+from storage.queue import Entry, State
 from storage.trials import find_study, no_study, study_lines
 from studies.errors import BadInput
 from studies.study import Study, read_study, shipped_studies
@@ -60,6 +60,62 @@ class Submission(BaseModel):
     replicates: int | None = None
     epochs: int | None = None
     seed: int | None = None
+
+
+class Problem(BaseModel):
+    """What is wrong, in words for a person: 400 for bad input, 401 without the token, 404 for what
+    is not there, 413 for too many bytes, 503 while the storage cannot be read."""
+
+    error: str
+
+
+class QueueEntry(BaseModel):
+    """A study in the queue; `progress` is what its worker told last, open trials included."""
+
+    id: int
+    study: str
+    state: State
+    position: int | None = Field(description="of those that wait, from 1")
+    priority: int
+    submitted: str
+    started: str | None
+    ended: str | None
+    worker: str | None
+    cancelling: bool
+    message: str | None
+    progress: dict[str, Any] | None
+
+
+class StudyState(BaseModel):
+    """What is stored of a study: its complete trials, whose numbers have no gap, and their runs."""
+
+    study: str
+    task: str
+    trials: int
+    runs: int
+    solved_runs: int
+    created: str
+    updated: str
+
+
+class Queue(BaseModel):
+    queue: list[QueueEntry]
+
+
+class Studies(BaseModel):
+    studies: list[StudyState]
+
+
+class Status(BaseModel):
+    study: StudyState | None
+    queue: list[QueueEntry]
+
+
+class Results(BaseModel):
+    """`trials`: configurations under the keys of `run --json`."""
+
+    study: str
+    trials: list[dict[str, Any]]
 
 
 def take(db: Database, asked: Submission, limits: Limits) -> Entry:
@@ -119,11 +175,16 @@ def _document(asked: Submission, limits: Limits) -> tuple[dict[str, Any], str]:
 
 def routes(db: Database, limits: Limits) -> APIRouter:
     """The API on a storage, under /v1."""
-    router = APIRouter(prefix="/v1")
+    # Whatever is not answered so is a Problem; FastAPI's own account of bad input would be wrong.
+    problem: dict[int | str, dict[str, Any]] = {
+        "default": {"model": Problem, "description": "What was asked wrongly, or cannot be done."}
+    }
+    router = APIRouter(prefix="/v1", responses=problem)
 
     @router.post(
         "/studies",
         status_code=201,
+        response_model=QueueEntry,
         openapi_extra={
             "requestBody": {
                 "required": True,
@@ -131,7 +192,7 @@ def routes(db: Database, limits: Limits) -> APIRouter:
             }
         },
     )
-    async def submit(request: Request) -> JSONResponse:
+    async def submit(request: Request) -> dict[str, Any]:
         """Put a study in the queue."""
         raw = await request.body()
 
@@ -145,9 +206,18 @@ def routes(db: Database, limits: Limits) -> APIRouter:
                 raise BadInput(f"{where}: {first['msg']}" if where else first["msg"]) from None
             return take(db, asked, limits)
 
-        return JSONResponse(entry_document(await run_in_threadpool(work)), 201)
+        return entry_document(await run_in_threadpool(work))
 
-    @router.post("/studies/upload", status_code=201)
+    async def known(request: Request) -> None:
+        """Refuses fields that nobody would read. FastAPI has parsed the form already."""
+        fields = Submission.model_fields.keys() - {"csv_name"}
+        for field in (await request.form()).keys() - fields:
+            there = ", ".join(sorted(fields))
+            raise BadInput(f"{field[:100]}: there is no such field; there are: {there}")
+
+    @router.post(
+        "/studies/upload", status_code=201, response_model=QueueEntry, dependencies=[Depends(known)]
+    )
     def upload(
         study: UploadFile | None = None,
         csv: UploadFile | None = None,
@@ -157,7 +227,10 @@ def routes(db: Database, limits: Limits) -> APIRouter:
         trials: Annotated[int | None, Form()] = None,
         replicates: Annotated[int | None, Form()] = None,
         epochs: Annotated[int | None, Form()] = None,
-    ) -> JSONResponse:
+        seed: Annotated[int | None, Form()] = None,
+        label: Annotated[str | None, Form()] = None,
+        timesteps: Annotated[int | None, Form()] = None,
+    ) -> dict[str, Any]:
         """Put a study (TOML) in the queue, and a CSV, as a form sends files."""
         asked = Submission(
             name=name or None,
@@ -169,20 +242,23 @@ def routes(db: Database, limits: Limits) -> APIRouter:
             trials=trials,
             replicates=replicates,
             epochs=epochs,
+            seed=seed,
+            label=label or None,
+            timesteps=timesteps,
         )
-        return JSONResponse(entry_document(take(db, asked, limits)), 201)
+        return entry_document(take(db, asked, limits))
 
-    @router.get("/queue")
+    @router.get("/queue", response_model=Queue)
     def waiting() -> dict[str, Any]:
         """What runs, what waits, and what is over."""
         return {"queue": [entry_document(entry) for entry in queue.entries(db)]}
 
-    @router.get("/studies")
+    @router.get("/studies", response_model=Studies)
     def studies() -> dict[str, Any]:
         """All studies of the storage."""
         return {"studies": [study_state(line) for line in study_lines(db)]}
 
-    @router.get("/studies/{name}")
+    @router.get("/studies/{name}", response_model=Status)
     def status(name: str) -> dict[str, Any]:
         """How far a study is, and what is in the queue under its name."""
         known = [study_state(line) for line in study_lines(db) if line.name == name]
@@ -194,7 +270,7 @@ def routes(db: Database, limits: Limits) -> APIRouter:
             "queue": [entry_document(entry) for entry in there],
         }
 
-    @router.post("/studies/{name}/cancel")
+    @router.post("/studies/{name}/cancel", response_model=Queue)
     def cancel(name: str) -> dict[str, Any]:
         """Take a study out of the queue, or stop it; what is finished is kept."""
         try:
@@ -203,7 +279,7 @@ def routes(db: Database, limits: Limits) -> APIRouter:
             raise NotThere(str(error)) from None
         return {"queue": [entry_document(entry) for entry in gone]}
 
-    @router.get("/studies/{name}/results")
+    @router.get("/studies/{name}/results", response_model=Results)
     def results(name: str) -> dict[str, Any]:
         """The configurations of a study, the best first."""
         from sweep.results import configuration_json, ranking

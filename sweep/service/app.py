@@ -9,7 +9,8 @@ import base64
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any
@@ -17,14 +18,15 @@ from urllib.parse import quote, unquote
 
 from fastapi import FastAPI, Form, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from storage import queue
 from storage.database import Database, StorageFailure
 from storage.lease import abandoned
-from storage.trials import find_study, study_lines
+from storage.trials import StudyLine, find_study, study_lines
 from studies.errors import BadInput
 from studies.study import shipped_studies
 from sweep.machine import versions
@@ -98,6 +100,12 @@ def _answer_errors(app: FastAPI) -> None:
         where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query"))
         return JSONResponse({"error": f"{where}: {first['msg']}"}, 400)
 
+    def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        said = {404: f"there is nothing at {request.url.path}"}.get(error.status_code, error.detail)
+        return refusal(request.scope, error.status_code, said, error.headers)
+
+    app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(BadInput, say(400))
     app.add_exception_handler(api.NotThere, say(404))
     app.add_exception_handler(TooLarge, say(413))
@@ -105,24 +113,45 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
 
 
-def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> None:
-    def shown(part: str, **more: Any) -> HTMLResponse:
-        values = {"part": part, "version": versions()["sweep"], "signed": token is not None, **more}
-        headers = {"Cache-Control": "no-store"}
-        return HTMLResponse(_template().render(values), headers=headers)
+def shown(part: str, status: int = 200, **more: Any) -> HTMLResponse:
+    """A page of ours: `start`, `state` (a part of it), `login` or `error`."""
+    values = {"part": part, "version": versions()["sweep"], **more}
+    headers = {"Cache-Control": "no-store"}
+    return HTMLResponse(_template().render(values), status, headers=headers)
 
+
+def refusal(
+    scope: Scope, status: int, message: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """What is wrong, as a page to a person who opens an address, and as JSON to a program."""
+    accepted = Headers(scope=scope).get("accept", "")
+    if "text/html" in accepted and not scope["path"].startswith("/v1/"):
+        return shown("error", status, message=message)
+    return JSONResponse({"error": message}, status, headers=headers)
+
+
+def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> None:
     shipped = [name for name, _ in shipped_studies()]
 
     def state() -> dict[str, Any]:
         there = queue.entries(db, most=200)
         busy = [entry for entry in there if entry.state in ("running", "waiting")]
         over = [entry for entry in there if entry.state not in ("running", "waiting")][:10]
-        lines = sorted(study_lines(db), key=lambda line: line.updated, reverse=True)
+        now = {entry.name: entry.progress for entry in busy if entry.state == "running"}
+        lines = [_up_to(line, now.get(line.name, {})) for line in study_lines(db)]
+        lines.sort(key=lambda line: line.updated, reverse=True)
         return {"busy": busy, "over": over, "studies": lines, "quote": lambda t: quote(t, safe="")}
+
+    def front(
+        status: int = 200, problem: str = "", chosen: str = "", name: str = "", trials: str = ""
+    ) -> Response:
+        given = {"shipped": chosen, "name": name, "trials": trials}
+        facts = {"storage": db.url, "shipped": shipped, "signed": token is not None}
+        return shown("start", status, problem=problem, given=given, **facts, **state())
 
     @app.get("/", include_in_schema=False)
     def start() -> Response:
-        return shown("start", storage=db.url, shipped=shipped, **state())
+        return front()
 
     @app.get("/parts", include_in_schema=False)
     def parts() -> Response:
@@ -150,9 +179,7 @@ def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> N
             )
             api.take(db, asked, limits)
         except BadInput as error:
-            answer = shown("error", message=str(error))
-            answer.status_code = 400
-            return answer
+            return front(400, str(error), shipped, name, trials)
         return RedirectResponse("/", 303)
 
     @app.post("/cancel", include_in_schema=False)
@@ -160,22 +187,24 @@ def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> N
         try:
             queue.cancel(db, name)
         except BadInput as error:
-            answer = shown("error", message=str(error))
-            answer.status_code = 404
-            return answer
+            return shown("error", 404, message=str(error))
         return RedirectResponse("/", 303)
 
     @app.get("/login", include_in_schema=False)
-    def login() -> Response:
-        return shown("login", wrong=False)
+    def login(next: str = "/") -> Response:
+        return shown("login", wrong=False, next=next, signed=token is not None)
 
     @app.post("/login", include_in_schema=False)
-    def enter(request: Request, given: Annotated[str, Form(alias="token")]) -> Response:
+    def enter(
+        request: Request,
+        given: Annotated[str, Form(alias="token")],
+        next: Annotated[str, Form()] = "/",
+    ) -> Response:
         if token is None or not token.is_right(given.strip()):
-            answer: Response = shown("login", wrong=True)
-            answer.status_code = 401
-            return answer
-        answer = RedirectResponse("/", 303)
+            return shown("login", 401, wrong=True, next=next, signed=token is not None)
+        # To a page of this server only: an address with a host of its own begins otherwise.
+        here = next.startswith("/") and not next.startswith(("//", "/\\"))
+        answer = RedirectResponse(quote(next, safe="/") if here else "/", 303)
         answer.set_cookie(
             COOKIE,
             token.cookie,
@@ -183,6 +212,12 @@ def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> N
             samesite="strict",
             secure=request.url.scheme == "https",
         )
+        return answer
+
+    @app.post("/logout", include_in_schema=False)
+    def leave() -> Response:
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return answer
 
     @app.get("/assets/{name}", include_in_schema=False)
@@ -199,12 +234,19 @@ def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> N
         return Response(status_code=204)
 
 
+def _up_to(line: StudyLine, progress: Mapping[str, Any]) -> StudyLine:
+    """A study's counts with what its worker has finished, which comes in when trials before it are
+    done."""
+    keys = ("trials", "runs", "solved_runs")
+    return replace(line, **{key: max(getattr(line, key), progress.get(key, 0)) for key in keys})
+
+
 def _observed(app: FastAPI, db: Database) -> None:
-    @app.get("/health")
+    @app.get("/health", responses={503: {"description": "The storage cannot be read."}})
     def health() -> Response:
         """Whether the server can read its storage; asks for no token."""
         try:
-            find_study(db, "health")
+            db.check()
         except StorageFailure:
             return JSONResponse({"status": "the storage cannot be read"}, 503)
         return JSONResponse({"status": "ok"})
@@ -251,7 +293,7 @@ class _Reports:
             return
         name = unquote(name)
         if not await asyncio.to_thread(self._is_known, name):
-            await JSONResponse({"error": f"there is no study {name}"}, 404)(scope, receive, send)
+            await refusal(scope, 404, f"there is no study {name}")(scope, receive, send)
             return
         if name not in self._apps:
             self._apps[name] = live.report_app(_source(self._db, name))
@@ -289,7 +331,15 @@ def _source(db: Database, name: str) -> live.Source:
         told = entry.progress
         return {"text": told["text"], "done": told["runs"], "total": told["runs_asked"]}
 
-    return live.Source(read, stamp, progress)
+    def absent() -> str:
+        entry = next(iter(queue.entries(db, name=name, most=200)), None)
+        if entry is None or entry.state == "running":
+            return live.OPENING
+        if entry.state == "waiting":
+            return f"{name} waits in the queue; its report appears here."
+        return f"{name} is {entry.state}: {entry.message or 'it'}; there is no report of it."
+
+    return live.Source(read, stamp, progress, absent=absent)
 
 
 def _with_policy(send: Send) -> Send:

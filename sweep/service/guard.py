@@ -9,10 +9,9 @@ import hmac
 import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -27,9 +26,6 @@ COOKIE = "sweep_session"
 
 SHORTEST = 16
 """Characters of a token, at least."""
-
-ROOM = 2**20
-"""Bytes of a request besides what it uploads."""
 
 OPEN = ("/health", "/login", "/assets/service.css")
 """What may be seen without a token."""
@@ -127,7 +123,7 @@ class Guard:
             message = await receive()
             received += len(message.get("body", b""))
             try:
-                check_size(received - ROOM, self._limits)
+                check_size(received, self._limits)
             except TooLarge as error:
                 over = error
                 raise
@@ -138,8 +134,15 @@ class Guard:
             if refusal is not None:
                 await refusal(scope, receive, answer)
             else:
-                with suppress(TooLarge):
+                try:
                     await self._app(scope, take, answer)
+                except TooLarge:
+                    pass
+                except Exception:
+                    log("fault", fault=True, method=scope["method"], path=scope["path"])
+                    if not status:
+                        fault = _error(500, "a fault in sweep; the server's log says which")
+                        await fault(scope, receive, answer)
             if over is not None and not status:
                 refusal, over = _error(413, str(over)), None
                 await refusal(scope, receive, answer)
@@ -157,22 +160,29 @@ class Guard:
     def _refusal(self, request: Request) -> Response | None:
         """What is answered to who may not ask this; None to who may."""
         headers = request.headers
-        if _name(headers.get("host", "")) not in self._hosts:
-            return _error(421, "this server is not known by that name; serve --host names it")
+        name = _name(headers.get("host", ""))
+        if name not in self._hosts and name != _reached(request.scope):
+            return _error(
+                421,
+                f"this server is not known as {name[:200]!r}; whoever serves it can name it: "
+                "--allowed-host",
+            )
         if request.method not in ("GET", "HEAD", "OPTIONS") and _from_elsewhere(headers):
             return _error(403, "a page of another site must not send this")
         length = headers.get("content-length", "0")
         if not length.isdecimal():
             return _error(400, "Content-Length is no number")
         try:
-            check_size(int(length[:18]) - ROOM, self._limits)
+            check_size(int(length[:18]), self._limits)
         except TooLarge as error:
             return _error(413, str(error))
         if self._token is None or request.url.path in OPEN or self._is_known(request):
             return None
         if "text/html" in headers.get("accept", "") and request.method == "GET":
-            return RedirectResponse("/login", 303)
-        refused = _error(401, "a token is needed: Authorization: Bearer TOKEN")
+            asked = quote(request.url.path, safe="/")
+            return RedirectResponse("/login" + (f"?next={asked}" if asked != "/" else ""), 303)
+        wrong = "that is not the token" if "authorization" in headers else "a token is needed"
+        refused = _error(401, f"{wrong}: Authorization: Bearer TOKEN")
         refused.headers["WWW-Authenticate"] = "Bearer"
         return refused
 
@@ -182,6 +192,13 @@ class Guard:
         if kind.lower() == "bearer" and self._token.is_right(given.strip()):
             return True
         return self._token.is_cookie(request.cookies.get(COOKIE, ""))
+
+
+def _reached(scope: Scope) -> str:
+    """The address of this machine that a request came to. Asked for by that, no name was made to
+    lead here."""
+    address = str((scope.get("server") or ("",))[0])
+    return address.removeprefix("::ffff:").lower()
 
 
 def _name(host: str) -> str:

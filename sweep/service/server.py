@@ -23,6 +23,9 @@ PAUSE = 2.0
 """Seconds before a worker that died is started again; doubled each time, up to a minute."""
 
 
+PATIENCE = 2.0
+"""Seconds for which the server waits for a storage that was lost; workers wait longer."""
+
 NICENESS = 5
 """How much more the workers give way than the server, so that it answers while they train."""
 

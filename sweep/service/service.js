@@ -14,5 +14,9 @@
     state.replaceChildren(...new DOMParser().parseFromString(text, "text/html").body.childNodes);
   }
 
+  // What was wrong with a form is read first, wherever the page begins.
+  const problem = document.getElementById("problem");
+  problem?.closest("section").scrollIntoView();
+  problem?.focus({ preventScroll: true });
   setInterval(() => look().catch(() => {}), 2000);
 })();

@@ -13,6 +13,7 @@ from typing import Any
 
 from storage import queue
 from storage.database import Database, StorageFailure, open_database
+from storage.failures import Lost, Passing
 from storage.lease import Lease, LeaseHeld
 from storage.queue import TOTALS, Claimed
 from studies.errors import BadInput
@@ -53,6 +54,7 @@ class Worker:
         """Takes studies until it is told to stop, or with `once` until nothing is to be had.
 
         A storage that fails is asked again, unless `once` is given: then StorageFailure is raised.
+        A study in whose midst the storage was lost waits for the next worker, as one that is left.
         """
         with open_database(self.url) as db:
             log("worker begins", worker=self.name, storage=db.url)
@@ -60,7 +62,7 @@ class Worker:
                 try:
                     claimed = queue.claim(db, self.name)
                     if claimed is not None:
-                        self._run(db, claimed)
+                        self._run(db, claimed, once)
                     elif once:
                         break
                     else:
@@ -72,7 +74,7 @@ class Worker:
                     self.stop.wait(RECOVERY)
             log("worker ends", worker=self.name)
 
-    def _run(self, db: Database, claimed: Claimed) -> None:
+    def _run(self, db: Database, claimed: Claimed, once: bool) -> None:
         entry = claimed.entry
         log("study begins", study=entry.name, entry=entry.id, attempt=entry.attempts)
         with queue.working(db, claimed) as held:
@@ -82,11 +84,14 @@ class Worker:
                     trials = self._study(db, claimed, link)
             except _Stopped:
                 if link.cancelled.is_set():
-                    queue.finish(db, claimed, held, "cancelled", "what is finished is kept")
+                    queue.finish(db, claimed, held, "cancelled", link.kept())
                     log("study cancelled", study=entry.name, entry=entry.id)
                 else:
-                    queue.give_back(db, claimed, held)
-                    log("study given back", study=entry.name, entry=entry.id)
+                    self._give_back(db, claimed, held)
+            except (Lost, Passing) as error:
+                log("storage lost", study=entry.name, entry=entry.id, message=str(error))
+                while not self._is_given_back(db, claimed, held, once):
+                    self.stop.wait(RECOVERY)
             except LeaseHeld as other:
                 queue.give_back(db, claimed, held)
                 log("study is run elsewhere", study=entry.name, holder=other.holder)
@@ -112,6 +117,20 @@ class Worker:
             study, self.url, task=load(study, data), on_progress=link.take, train=self.train
         )
         return len(outcome.result.trials)
+
+    def _give_back(self, db: Database, claimed: Claimed, held: Lease) -> None:
+        queue.give_back(db, claimed, held)
+        log("study given back", study=claimed.entry.name, entry=claimed.entry.id)
+
+    def _is_given_back(self, db: Database, claimed: Claimed, held: Lease, once: bool) -> bool:
+        """Gives an entry back if the storage is there again; raises Lost if nobody waits longer."""
+        try:
+            self._give_back(db, claimed, held)
+        except (Lost, Passing):
+            if once or self.stop.is_set():
+                raise
+            return False
+        return True
 
     def _fail(self, db: Database, claimed: Claimed, held: Lease, message: str) -> None:
         self.failed += 1
@@ -150,6 +169,12 @@ class _Link:
             log("progress", study=self._claimed.entry.name, state=self._latest["text"])
         if self._stop.is_set() or self.cancelled.is_set():
             raise _Stopped
+
+    def kept(self) -> str:
+        """What becomes of the runs that were finished when it is stopped."""
+        runs = int(self._latest.get("runs", 0))
+        what = {0: "no run was finished", 1: "its one finished run is kept"}
+        return what.get(runs, f"its {runs:,} finished runs are kept")
 
     def _exchange(self) -> None:
         while True:

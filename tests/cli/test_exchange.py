@@ -4,8 +4,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from storage.database import open_database
-from storage.tables import runs
+import pytest
+
+from storage.database import StorageFailure, open_database
+from storage.lease import STALE, hold
+from storage.tables import leases, runs
 from sweep.cli.options import command
 
 
@@ -50,7 +53,8 @@ def test_import_needs_another_name_where_it_is_taken(stored: Path, sweep: Callab
 def test_no_command_that_is_shown_tells_a_password() -> None:
     secret = "postgresql+psycopg://me:s/e:cret@host:5432/sweeps"
     shown = command("show", "small", secret)
-    assert shown.endswith("--storage 'postgresql+psycopg://me:***@host:5432/sweeps'")
+    assert shown.startswith("PGPASSWORD=… ")
+    assert shown.endswith("--storage postgresql+psycopg://me@host:5432/sweeps")
     plain = "postgresql+psycopg://me@host/sweeps"
     assert command("show", "small", plain).endswith(f"--storage {plain}")
 
@@ -63,6 +67,36 @@ def test_doctor_counts_and_finds_nothing_wrong(stored: Path, sweep: Callable) ->
     document = json.loads(sweep("doctor", "--json").stdout)
     assert document["problems"] == []
     assert document["counts"]["trials"] == 12
+
+
+def test_an_import_of_nothing_leaves_no_storage(stored: Path, sweep: Callable) -> None:
+    result = sweep("import", "sweep.db", "none", "--storage", "new.db")
+    assert (result.exit_code, "no study named 'none'" in result.stderr) == (2, True)
+    assert not (stored / "new.db").exists()
+
+
+def test_doctor_tells_programs_too_that_a_storage_cannot_be_read(
+    stored: Path, sweep: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(database: object) -> None:
+        raise StorageFailure("sweep.db is damaged")
+
+    monkeypatch.setattr("storage.doctor.examine", unreadable)
+    result = sweep("doctor", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["problems"] == ["sweep.db is damaged"]
+    assert "sweep.db is damaged" in sweep("doctor").stderr
+
+
+def test_doctor_counts_as_worked_on_what_somebody_works_on(stored: Path, sweep: Callable) -> None:
+    def worked_on() -> int:
+        return json.loads(sweep("doctor", "--json").stdout)["counts"]["studies worked on"]
+
+    with open_database("sqlite:///sweep.db") as database, hold(database, "small"):
+        assert worked_on() == 1
+        silent = leases.update().values(heartbeat=leases.c.heartbeat - 2 * STALE)
+        database.write(lambda connection: connection.execute(silent))
+        assert worked_on() == 0
 
 
 def test_doctor_names_damage_and_mends_it(stored: Path, sweep: Callable, untrained: None) -> None:

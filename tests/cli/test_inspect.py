@@ -6,6 +6,11 @@ from typing import Any
 
 import pytest
 
+from storage import queue
+from storage.database import open_database
+from studies.study import read_study
+from sweep.service.submission import put
+
 ODD = "odd [red]name[bold] ü"
 
 
@@ -32,6 +37,21 @@ def test_status_says_how_much_of_what_was_asked_is_done(stored: Path, sweep: Any
     assert "small: complete, 6 of 6 trials, 18 runs" in sweep("status", "small").stdout
     document = json.loads(sweep("status", "--json").stdout)
     assert [study["complete"] for study in document["studies"]] == [True, True]
+
+
+def test_status_names_what_waits_and_what_did_not_end_well(stored: Path, sweep: Any) -> None:
+    def says(state: Any) -> None:
+        with open_database("sqlite:///sweep.db") as database:
+            put(database, read_study("hello-lstm"))
+            claimed = queue.claim(database, "a worker")
+            assert claimed is not None
+            with queue.working(database, claimed) as held:
+                queue.finish(database, claimed, held, state, "for a reason")
+
+    says("failed")
+    assert "Queue: hello-lstm failed: for a reason" in sweep("status").stdout
+    says("done")
+    assert "Queue" not in sweep("status").stdout
 
 
 def test_show_ranks_the_configurations(stored: Path, sweep: Any) -> None:

@@ -63,6 +63,17 @@ def test_the_same_command_again_trains_nothing_anew(
     assert again["runs"] == first["runs"]
 
 
+def test_fewer_than_there_were_is_said_before_anything_is_trained(
+    empty: Path, sweep: Any, untrained: None
+) -> None:
+    sweep("run", "small.toml", "--no-report")
+    result = sweep("run", "small.toml", "--no-report", "--trials", "2", "--epochs", "5")
+    assert result.exit_code == 0
+    said = result.stderr.splitlines()[0]
+    assert said.startswith("The study goes on to its 6 trials and ")
+    assert said.endswith("it can be extended, but not shortened.")
+
+
 def test_watch_serves_the_report_while_the_study_runs_and_says_where(
     empty: Path, sweep: Any, untrained: None
 ) -> None:

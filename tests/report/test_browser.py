@@ -454,6 +454,6 @@ def test_a_study_without_trials_opens(browser, make_result, tmp_path):
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto((tmp_path / "empty.html").as_uri())
-    assert "No trial of this study has finished yet" in page.inner_text("#answer")
+    assert "No trial of this study is complete yet" in page.inner_text("#answer")
     assert complaints == []
     page.close()

@@ -102,7 +102,8 @@ def test_a_single_trial_is_compared_with_nothing(make_result):
 
 def test_a_study_without_trials_has_no_answer_yet(make_result):
     assert answer(make_result(0)) == [
-        "No trial of this study has finished yet, so there is no answer so far."
+        "No trial of this study is complete yet, so there is no answer so far. Trials come in by "
+        "their number, each when those before it are done."
     ]
 
 

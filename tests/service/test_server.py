@@ -1,5 +1,6 @@
 """The server over HTTP, as programs and a browser meet it."""
 
+import asyncio
 import io
 import json
 import os
@@ -24,15 +25,19 @@ from axe_playwright_python.sync_playwright import Axe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
+from starlette.responses import PlainTextResponse
 
 from storage import queue
 from storage.database import Database, open_database
+from storage.failures import Passing
 from storage.lease import hold
 from storage.queue import entries
 from studies.errors import BadInput
+from studies.study import Study
 from sweep.service.app import policy, service
-from sweep.service.guard import Token, token_from
+from sweep.service.guard import Guard, Token, token_from
 from sweep.service.limits import MIB, Limits, check_study
+from sweep.service.logs import LOGGER
 from sweep.service.server import listen
 from sweep.service.submission import put
 from sweep.service.worker import Worker
@@ -93,6 +98,16 @@ def locked(place: Database) -> Iterator[httpx.Client]:
 def error_of(answer: httpx.Response, status: int) -> str:
     assert answer.status_code == status, answer.text
     return answer.json()["error"]
+
+
+def ask(app: Any, url: str, **headers: str) -> httpx.Response:
+    """What an application answers that listens at the address of this URL."""
+
+    async def get() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+            return await client.get(url, headers=headers)
+
+    return asyncio.run(get())
 
 
 def test_a_study_is_submitted_seen_and_cancelled(client: httpx.Client, study: Any) -> None:
@@ -248,6 +263,154 @@ def test_the_dashboard_is_read_and_takes_notes_but_nothing_else(client: httpx.Cl
     assert client.get("/csv/" + str(copy["study_id"])).text.startswith("Number,State")
 
 
+def test_a_study_that_a_worker_has_just_taken_is_on_the_page(
+    client: httpx.Client, place: Database, study: Any
+) -> None:
+    put(place, study("taken"))
+    claimed = queue.claim(place, "a worker")
+    assert claimed is not None
+    assert claimed.entry.progress == {}
+    for path in ("/", "/parts"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert re.search(r">taken</a>\s+<span class=\"hint\">begins</span>", answer.text)
+    assert "Cancel taken" in client.get("/").text
+    told = {"text": "trials 2/4", "trials": 2, "runs": 5, "runs_asked": 8, "solved_runs": 5}
+    with queue.working(place, claimed) as held:
+        queue.tell(place, claimed, held, told)
+        assert "trials 2/4" in client.get("/parts").text
+        queue.cancel(place, "taken")
+        stopping = client.get("/parts").text
+        assert "stops, as asked" in stopping
+        assert "Cancel taken" not in stopping
+        queue.finish(place, claimed, held, "cancelled", "no run was finished")
+
+
+def test_numbers_of_a_study_are_those_of_its_progress(
+    client: httpx.Client, place: Database, study: Any
+) -> None:
+    put(place, Study.from_document(study(ODD).document(), ODD).changed({"search.trials": 9}))
+    claimed = queue.claim(place, "a worker")
+    assert claimed is not None
+    row = '<td class="number">{}</td><td class="number">{}</td><td class="number">{}</td>'
+    with queue.working(place, claimed) as held:
+        assert row.format(4, 8, 8) in client.get("/parts").text
+        queue.tell(place, claimed, held, {"trials": 6, "runs": 13, "solved_runs": 12})
+        assert row.format(6, 13, 12) in client.get("/parts").text
+        queue.finish(place, claimed, held, "cancelled")
+
+
+def test_the_report_of_a_study_that_never_began_says_so(
+    client: httpx.Client, place: Database, study: Any
+) -> None:
+    put(place, study("never"))
+    assert "never waits in the queue" in client.get("/reports/never/").text
+    queue.cancel(place, "never")
+    assert "never is cancelled: before it began" in client.get("/reports/never/").text
+
+
+def test_who_opens_an_address_that_is_not_there_gets_a_page(client: httpx.Client) -> None:
+    person = {"Accept": "text/html,*/*"}
+    for path in ("/nothing", "/reports/nope/"):
+        page = client.get(path, headers=person)
+        assert (page.status_code, page.headers["content-type"][:9]) == (404, "text/html")
+        assert "To the studies" in page.text
+        assert error_of(client.get(path), 404)
+    assert "nothing at /v1/nothing" in error_of(client.get("/v1/nothing", headers=person), 404)
+    assert error_of(client.put("/v1/queue"), 405) == "Method Not Allowed"
+
+
+def test_a_form_that_is_refused_comes_back_with_what_was_written(client: httpx.Client) -> None:
+    form = {"shipped": "latch", "name": "a/b", "trials": "7"}
+    page = client.post("/submit", data=form)
+    assert page.status_code == 400
+    assert 'role="alert"' in page.text
+    assert 'value="a/b"' in page.text
+    assert 'value="7"' in page.text
+    assert "<option selected>latch</option>" in page.text
+
+
+def test_an_upload_says_which_field_nobody_reads_and_reads_all_others(
+    client: httpx.Client, place: Database, csv: bytes
+) -> None:
+    files = {"csv": ("mine.csv", csv)}
+    form = {"shipped": "hello-lstm", "name": "labelled", "trials": "2"}
+    wrong = client.post("/v1/studies/upload", data=form | {"prioritty": "9"}, files=files)
+    assert "prioritty: there is no such field; there are: csv, epochs" in error_of(wrong, 400)
+    wrong = client.post("/v1/studies/upload", data=form | {"label": "none"}, files=files)
+    assert "none" in error_of(wrong, 400)
+    more = {"label": "a", "timesteps": "1", "seed": "5"}
+    answer = client.post("/v1/studies/upload", data=form | more, files=files)
+    assert answer.status_code == 201, answer.text
+    document = entries(place, name="labelled")[0].document
+    assert (document["task"]["label"], document["task"]["timesteps"]) == ("a", 1)
+    assert document["search"]["seed"] == 5
+    queue.cancel(place, "labelled")
+
+
+def test_the_limit_of_what_is_sent_is_what_the_option_says(client: httpx.Client) -> None:
+    said = error_of(client.post("/v1/studies", content=b"x" * (SMALL.upload + 1)), 413)
+    assert said.startswith("100,001 bytes are more than may be sent")
+    assert client.post("/v1/studies", content=b"x" * SMALL.upload).status_code == 400
+
+
+def test_a_storage_that_is_lost_is_told_at_once(
+    client: httpx.Client, place: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def lost() -> Any:
+        asked.append("once")
+        raise Passing("the server is gone")
+
+    monkeypatch.setattr(place, "reading", lost)
+    answer = client.get("/health")
+    assert (answer.status_code, asked) == (503, ["once"])
+
+
+def test_a_fault_is_answered_in_words_and_its_cause_is_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def faulty(scope: Any, receive: Any, send: Any) -> None:
+        raise ZeroDivisionError("made up")
+
+    guard = Guard(faulty, frozenset({"here"}), None, Limits())
+    LOGGER.addHandler(caplog.handler)
+    try:
+        answer = ask(guard, "http://here")
+    finally:
+        LOGGER.removeHandler(caplog.handler)
+    assert "a fault in sweep" in error_of(answer, 500)
+    assert "ZeroDivisionError: made up" in caplog.text
+
+
+def test_a_server_may_be_asked_for_by_its_own_address_and_by_no_other(client: httpx.Client) -> None:
+    async def fine(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("fine")(scope, receive, send)
+
+    guard = Guard(fine, frozenset({"named"}), None, Limits())
+    for host in ("10.1.2.3", "10.1.2.3:8000", "named"):
+        assert ask(guard, "http://10.1.2.3", Host=host).status_code == 200
+    other = ask(guard, "http://10.1.2.3", Host="10.1.2.4")
+    assert "known as '10.1.2.4'; " in error_of(other, 421)
+    assert "--allowed-host" in error_of(other, 421)
+
+
+def test_its_description_says_what_is_answered(client: httpx.Client) -> None:
+    described = client.get("/v1/openapi.json").json()
+    assert "HTTPValidationError" not in described["components"]["schemas"]
+    for path, methods in described["paths"].items():
+        for operation in methods.values():
+            answers = operation["responses"]
+            assert "422" not in answers
+            if path.startswith("/v1/"):
+                problem = answers["default"]["content"]["application/json"]["schema"]
+                assert problem == {"$ref": "#/components/schemas/Problem"}
+                assert path.endswith(("parquet", "report")) or "$ref" in json.dumps(
+                    answers.get("200") or answers["201"]
+                )
+
+
 def test_its_description_names_every_address_of_the_api(client: httpx.Client) -> None:
     described = client.get("/v1/openapi.json").json()
     assert {"/v1/studies", "/v1/studies/{name}/cancel", "/health", "/metrics"} <= set(
@@ -276,7 +439,7 @@ def test_without_the_token_nothing_is_to_be_had(locked: httpx.Client) -> None:
     ):
         assert "a token is needed" in error_of(locked.get(path), 401)
         wrong = {"Authorization": f"Bearer {SECRET}x"}
-        assert locked.get(path, headers=wrong).status_code == 401
+        assert "that is not the token" in error_of(locked.get(path, headers=wrong), 401)
         assert locked.get(f"{path}?token={SECRET}").status_code == 401
     assert locked.post("/v1/studies", json={}).status_code == 401
     right = {"Authorization": f"Bearer {SECRET}"}
@@ -287,6 +450,20 @@ def test_without_the_token_nothing_is_to_be_had(locked: httpx.Client) -> None:
 def test_a_browser_signs_in_and_its_cookie_does_not_tell_the_token(locked: httpx.Client) -> None:
     page = locked.get("/", headers={"Accept": "text/html"})
     assert (page.status_code, page.headers["location"]) == (303, "/login")
+    asked = locked.get(ODD_REPORT, headers={"Accept": "text/html"})
+    assert asked.headers["location"] == "/login?next=/reports/%3Cb%3Esmall%20%26%20odd/"
+    assert (
+        'value="/reports/&lt;b&gt;small &amp; odd/"' in locked.get(asked.headers["location"]).text
+    )
+    for next_page, leads in [
+        ("/reports/<b>small & odd/", "/reports/%3Cb%3Esmall%20%26%20odd/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example", "/"),
+    ]:
+        signed = locked.post("/login", data={"token": SECRET, "next": next_page})
+        assert (signed.status_code, signed.headers["location"]) == (303, leads)
+    locked.cookies.clear()
     assert locked.post("/login", data={"token": "wrong"}).status_code == 401
     answer = locked.post("/login", data={"token": SECRET})
     cookie = answer.headers["set-cookie"]
@@ -294,7 +471,9 @@ def test_a_browser_signs_in_and_its_cookie_does_not_tell_the_token(locked: httpx
     assert "samesite=strict" in cookie.lower()
     assert SECRET not in cookie
     assert locked.get("/v1/queue").status_code == 200
-    locked.cookies.clear()
+    assert "Sign out" in locked.get("/").text
+    assert locked.post("/logout").headers["location"] == "/login"
+    assert locked.get("/v1/queue").status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -392,7 +571,7 @@ def test_in_a_browser_all_pages_work_without_a_complaint(
             page.set_viewport_size({"width": 1200, "height": 800})
             page.screenshot(path=f"{shot}/start.png", full_page=True)
         page.get_by_role("button", name="Cancel from the page").click()
-        page.get_by_text("cancelled before it began").first.wait_for()
+        page.get_by_text("cancelled: before it began").first.wait_for()
         page.get_by_role("link", name=ODD).last.click()
         page.locator(".plot .scatterlayer .trace").first.wait_for(state="attached")
         assert complaints == []

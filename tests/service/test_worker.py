@@ -15,6 +15,7 @@ import pytest
 
 from storage import queue
 from storage.database import Database, open_database
+from storage.failures import Lost
 from storage.queue import Entry, entries
 from storage.trials import find_study, read_trials
 from studies.errors import BadInput
@@ -145,7 +146,7 @@ def test_a_cancelled_study_stops_and_keeps_what_is_finished(
         queue.cancel(database, "small")
         wait(lambda: only(database, "small").state == "cancelled")
     assert 2 <= len(trials(database, "small")) < 4
-    assert only(database, "small").message == "what is finished is kept"
+    assert "finished runs are kept" in str(only(database, "small").message)
 
 
 def test_a_worker_that_is_stopped_gives_its_study_to_the_next(
@@ -163,6 +164,41 @@ def test_a_worker_that_is_stopped_gives_its_study_to_the_next(
     assert (done.state, len(trials(database, "small"))) == ("done", 4)
     # Both workers' runs are counted, none of them twice.
     assert done.progress["runs_trained"] == 8
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+def test_a_study_in_whose_midst_the_storage_is_lost_waits_for_the_next_worker(
+    url: str,
+    database: Database,
+    study: Any,
+    quick: Any,
+    failures: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put(database, study())
+    left: list[str] = []
+    give_back = queue.give_back
+
+    def train(runs: Any, task: Any) -> Any:
+        raise Lost("the server is gone")
+        yield
+
+    def giving_back(*words: Any) -> None:
+        left.append("once more")
+        if len(left) <= failures:
+            raise Lost("it is gone still")
+        give_back(*words)
+        worker.stop.set()
+
+    monkeypatch.setattr(queue, "give_back", giving_back)
+    monkeypatch.setattr("sweep.service.worker.RECOVERY", 0.01)
+    worker = Worker(url, train=train)
+    worker.work()
+    assert len(left) == failures + 1
+    entry = only(database, "small")
+    assert (entry.state, entry.attempts, worker.failed) == ("waiting", 0, 0)
+    Worker(url, train=quick).work(once=True)
+    assert only(database, "small").state == "done"
 
 
 WORKER = """

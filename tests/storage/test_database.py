@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 
 import storage.database
 from storage.database import Database, StorageFailure, open_database
+from storage.mirror import silent_optuna
 from storage.runs import find_runs, put_runs
 from storage.tables import HEAD, PREFIX, VERSION_TABLE, metadata
 from storage.trials import TaskFacts, study_lines
@@ -381,3 +382,16 @@ def test_opening_a_storage_and_listing_its_studies_imports_nothing_heavy(
         print(sorted(heavy & sys.modules.keys()))
     """
     assert program(text, storage_url).communicate()[0] == "[]\n"
+
+
+def test_optuna_is_silent_until_the_last_block_that_silences_it_has_ended() -> None:
+    from optuna import logging
+
+    before = logging.get_verbosity()
+    one, other = silent_optuna(), silent_optuna()
+    with one:
+        assert logging.get_verbosity() == logging.ERROR
+        other.__enter__()
+    assert logging.get_verbosity() == logging.ERROR
+    other.__exit__(None, None, None)
+    assert logging.get_verbosity() == before

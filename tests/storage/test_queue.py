@@ -147,7 +147,7 @@ def test_what_waits_is_cancelled_at_once_and_what_runs_is_told(database: Databas
     submit(database, "a", DOCUMENT)
     submit(database, "b", DOCUMENT)
     (gone,) = queue.cancel(database, "b")
-    assert (gone.state, gone.message) == ("cancelled", "cancelled before it began")
+    assert (gone.state, gone.message) == ("cancelled", "before it began")
     taken = claim(database, "me")
     assert taken is not None
     with queue.working(database, taken) as held:
