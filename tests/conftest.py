@@ -84,16 +84,33 @@ def start_postgresql() -> "Iterator[Callable[[], PostgresServer]]":
         yield lambda: stack.enter_context(_postgresql())
 
 
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: "PostgresServer") -> str:
+    """A database that was opened as a storage once, and Optuna's tables made in it; its name."""
+    from storage.database import open_database
+
+    engine = _administrator(postgresql_server)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE sweep_template")
+    url = engine.url.set(database="sweep_template").render_as_string(hide_password=False)
+    with open_database(url) as database:
+        database.optuna_storage()
+    return "sweep_template"
+
+
 @pytest.fixture
-def new_postgresql(postgresql_server: "PostgresServer") -> Iterator[Callable[[], str]]:
-    """Makes an empty database at each call, and gives its URL; dropped when the test ends."""
+def new_postgresql(postgresql_server: "PostgresServer") -> Iterator[Callable[..., str]]:
+    """Makes an empty database at each call, or a copy of `template`, and gives its URL; dropped
+    when the test ends."""
     names: list[str] = []
     engine = _administrator(postgresql_server)
 
-    def make() -> str:
+    def make(template: str = "template1") -> str:
         name = f"sweep_{uuid.uuid4().hex}"
         with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name} STRATEGY file_copy")
+            connection.exec_driver_sql(
+                f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
+            )
         names.append(name)
         return engine.url.set(database=name).render_as_string(hide_password=False)
 
@@ -102,6 +119,12 @@ def new_postgresql(postgresql_server: "PostgresServer") -> Iterator[Callable[[],
         for name in names:
             connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
     engine.dispose()
+
+
+@pytest.fixture
+def postgresql_storage(new_postgresql: Callable[..., str], postgresql_template: str) -> str:
+    """The URL of a storage with all its tables and nothing in them: most tests begin there."""
+    return new_postgresql(postgresql_template)
 
 
 def _administrator(server: "PostgresServer") -> sa.Engine:

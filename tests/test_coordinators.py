@@ -53,7 +53,7 @@ except Exception as error:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'sweep.db'}"
-    return request.getfixturevalue("new_postgresql")()
+    return request.getfixturevalue("postgresql_storage")
 
 
 @pytest.fixture(scope="module")

@@ -110,7 +110,7 @@ def either(request: pytest.FixtureRequest) -> str:
     """An address on each kind of database."""
     if request.param == "sqlite":
         return request.getfixturevalue("url")
-    return request.getfixturevalue("new_postgresql")()
+    return request.getfixturevalue("postgresql_storage")
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ loading.start()
 while loading.is_alive():
     os.write(2, b"meanwhile\\n")
     loading.join(0.5)
-task = make_task("first-value", {"records": 6})
+task = make_task("first-value", {"records": 6, "timesteps": 1})
 runs = [
     Run(Configuration(cell="rnn", units=1, batch_size=size), 0, 1, 2.0) for size in range(1, 7)
 ]

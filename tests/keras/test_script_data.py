@@ -127,7 +127,7 @@ def test_scripts_validate_and_read_what_lies_beside_them(directory, tmp_path):
         {"series": "series.parquet", "label": "temp", "window": 6, "validation": 0.25},
         {"npz": "data.npz", "validation": 0.25, "embed": True},
     ]
-    run = Run(Configuration(units=6, layers=1, learning_rate=0.02), 2, 6)
+    run = Run(Configuration(cell="rnn", units=6, layers=1, learning_rate=0.02), 2, 6)
     texts: list[str] = []
     curves: list[FinishedRun] = []
     for table in tables:

@@ -32,6 +32,14 @@ ROOT = Path(storage.__file__).parent.parent
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An address at which no study is yet; on PostgreSQL the tables are."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/sweep.db"
+    return request.getfixturevalue("postgresql_storage")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An address at which nothing is yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/sweep.db"

@@ -52,6 +52,11 @@ class Unprivileged:
 
 
 @pytest.fixture
+def storage_url(empty_url: str) -> str:
+    return empty_url
+
+
+@pytest.fixture
 def unprivileged() -> Iterator[Unprivileged]:
     with tempfile.TemporaryDirectory() as folder:
         user = Unprivileged(Path(folder))

@@ -32,6 +32,11 @@ NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 CURVES = np.linspace(0.7, 0.1, 24, dtype="<f4").reshape(12, 2)
 
 
+@pytest.fixture
+def storage_url(empty_url: str) -> str:
+    return empty_url
+
+
 def script() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(storage.__file__).parent / "migrations"))
