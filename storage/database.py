@@ -98,9 +98,10 @@ class Database:
         return self.patiently(attempt)
 
     def check(self) -> None:
-        """Raises StorageFailure where the database cannot be read just now; waits for nothing."""
+        """Raises StorageFailure where the database cannot be read just now, BadInput where the file
+        is no database any more; waits for nothing."""
         with self.reading() as connection:
-            connection.execute(sa.select(sa.literal(1)))
+            connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one()
 
     def patiently(self, attempt: Callable[[], Result]) -> Result:
         """What `attempt` gives, called again while the server is lost, for `patience` seconds.

@@ -243,18 +243,19 @@ def finish(
 
 def give_back(db: Database, claimed: Claimed, held: lease.Lease) -> None:
     """Lets a claimed entry wait again, as if it had not been taken; where more was asked of its
-    study meanwhile, that waits already and this is over."""
+    study meanwhile, that waits already and this is over. One that was given back stays so."""
 
     def put_back(connection: Connection) -> None:
         held.check(connection)
         mine = claimed.entry.id
-        same = _waiting().where(queue.c.name == claimed.entry.name).with_for_update()
+        others = (queue.c.name == claimed.entry.name) & (queue.c.id != mine)
+        same = _waiting().where(others).with_for_update()
         if connection.execute(same).one_or_none() is not None:
             _end(connection, [mine], "cancelled", "more was asked of the study, and that waits")
             return
         connection.execute(
             queue.update()
-            .where(queue.c.id == mine)
+            .where(queue.c.id == mine, queue.c.state == "running")
             .values(state="waiting", worker=None, attempts=queue.c.attempts - 1)
         )
 
@@ -286,35 +287,22 @@ def cancel(db: Database, name: str) -> list[Entry]:
 
 
 def entries(db: Database, *, name: str | None = None, most: int = 1000) -> list[Entry]:
-    """The queue: what runs, what waits in its order, and then what is over, the newest first."""
+    """The queue: what runs, what waits in its order, and then what is over, the newest first; of
+    all names or of one, and no more than so many."""
     turn = sa.case((queue.c.state == "running", 0), (queue.c.state == "waiting", 1), else_=2)
     over = sa.case((turn == 2, -queue.c.id), else_=queue.c.id)
     priority = sa.case((turn == 1, -queue.c.priority), else_=0)
-    query = sa.select(queue).order_by(turn, priority, over).limit(most)
-    place = 0
-    found: list[Entry] = []
-    for row in db.read(lambda connection: list(connection.execute(query))):
-        place += row.state == "waiting"
-        if name is None or row.name == name:
-            found.append(_entry(row, place if row.state == "waiting" else 0))
-    return found
+    query = _placed().order_by(turn, priority, over).limit(most)
+    if name is not None:
+        query = query.where(queue.c.name == name)
+    return [_entry(row) for row in db.read(lambda connection: list(connection.execute(query)))]
 
 
 def find_entry(db: Database, number: int) -> Entry | None:
     """The entry of this number, with its position in the queue."""
-
-    def find(connection: Connection) -> Entry | None:
-        row = connection.execute(sa.select(queue).where(queue.c.id == number)).one_or_none()
-        if row is None:
-            return None
-        before = (queue.c.priority > row.priority) | (
-            (queue.c.priority == row.priority) & (queue.c.id <= row.id)
-        )
-        count = sa.select(sa.func.count()).select_from(queue)
-        place = connection.execute(count.where(queue.c.state == "waiting", before)).scalar_one()
-        return _entry(row, place if row.state == "waiting" else 0)
-
-    return db.read(find)
+    query = _placed().where(queue.c.id == number)
+    row = db.read(lambda connection: connection.execute(query).one_or_none())
+    return None if row is None else _entry(row)
 
 
 @dataclass(frozen=True)
@@ -365,6 +353,14 @@ def uploaded(db: Database, digest: str) -> bytes:
 
 def _waiting() -> sa.Select[Any]:
     return sa.select(queue).where(queue.c.state == "waiting")
+
+
+def _placed() -> sa.Select[Any]:
+    """Entries, each with its `place` among those that wait, which is 0 for all others."""
+    turn = sa.func.row_number().over(order_by=(queue.c.priority.desc(), queue.c.id))
+    line = sa.select(queue.c.id, turn.label("place")).where(queue.c.state == "waiting").subquery()
+    place = sa.func.coalesce(line.c.place, 0).label("place")
+    return sa.select(queue, place).outerjoin(line, line.c.id == queue.c.id)
 
 
 def _lease_name(number: int) -> str:
@@ -444,7 +440,7 @@ def _one_at_a_time(connection: Connection) -> None:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('sweep uploads'))"))
 
 
-def _entry(row: Any, position: int) -> Entry:
+def _entry(row: Any) -> Entry:
     return Entry(
         id=row.id,
         name=row.name,
@@ -460,5 +456,5 @@ def _entry(row: Any, position: int) -> Entry:
         cancelling=row.cancel,
         message=row.message,
         progress=row.progress or {},
-        position=position,
+        position=row.place,
     )

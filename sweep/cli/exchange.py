@@ -109,17 +109,20 @@ def doctor(
     Ends with status 1 where something is wrong.
     """
     from storage import doctor as clinic
+    from storage.address import parse, shown_address
     from storage.database import StorageFailure, open_database
     from sweep.cli.inspect import print_json
 
-    with open_database(storage, create=False) as database:
-        try:
+    taken = 0
+    try:
+        with open_database(storage, create=False) as database:
             health = clinic.examine(database)
-        except StorageFailure as error:
-            if not as_json:
-                raise
-            health = clinic.Health(database.url, {}, (str(error),), ())
-        taken = clinic.mend(database, health.damaged) if mend and health.damaged else 0
+            if mend and health.damaged:
+                taken = clinic.mend(database, health.damaged)
+    except StorageFailure as error:
+        if not as_json:
+            raise
+        health = clinic.Health(shown_address(parse(storage)), {}, (str(error),), ())
     if as_json:
         print_json(
             {

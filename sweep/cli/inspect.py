@@ -10,7 +10,7 @@ from studies.errors import BadInput
 from sweep.cli.options import DEFAULT_STORAGE, Json, Name, Storage, called, command, existing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from storage.queue import Entry
     from storage.trials import StudyLine
@@ -83,7 +83,7 @@ def status(
         if name is not None and not queued:
             existing(database, name)
         if name is None:
-            queued = _telling(queued)
+            queued = _telling(queued, {line.name: line.updated for line in study_lines(database)})
         for line in study_lines(database):
             stored = find_study(database, line.name) if name in (None, line.name) else None
             if stored is None:
@@ -121,15 +121,21 @@ def status(
         out.print(f"Queue: {entry_line(entry)}")
 
 
-def _telling(queued: "Sequence[Entry]") -> "list[Entry]":
-    """Of the whole queue what runs, what waits, and whose last word is that it did not end well."""
+def _telling(queued: "Sequence[Entry]", updated: "Mapping[str, datetime]") -> "list[Entry]":
+    """Of the whole queue what runs, what waits, and whose last word is that it did not end well,
+    unless its study has had a run since."""
     last: dict[str, Entry] = {}
     for entry in queued:
         last.setdefault(entry.name, entry)
     return [
         entry
         for entry in queued
-        if not entry.over or (entry.state != "done" and last[entry.name] is entry)
+        if not entry.over
+        or (
+            entry.state != "done"
+            and last[entry.name] is entry
+            and (entry.ended is None or updated.get(entry.name, entry.ended) <= entry.ended)
+        )
     ]
 
 

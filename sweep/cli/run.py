@@ -138,7 +138,7 @@ def run(
     task = _data(asked, allow_code)
     say = partial(typer.echo, err=True)
     trained = trained_by(asked, workers=workers, cluster=cluster, say=say)
-    for kept in _kept(asked, storage):
+    for kept in _kept(asked, task, storage):
         say(kept)
     outcome = _search(asked, task, storage, wait, allow_code, live, trained)
     _end(outcome, storage, page, as_json)
@@ -155,18 +155,23 @@ def _data(study: "Study", allow_code: bool) -> "Task":
     return task
 
 
-def _kept(asked: "Study", storage: str) -> list[str]:
+def _kept(asked: "Study", task: "Task", storage: str) -> list[str]:
     """A sentence where the stored study was asked for more than now, and goes on to that."""
     from storage.database import StorageFailure, open_database
     from storage.trials import find_study
-    from studies.study import Study
+    from studies.study import Study, at_least
+    from sweep.search import check_continues
 
-    stored = None
-    with suppress(BadInput, StorageFailure), open_database(storage, create=False) as database:
-        stored = find_study(database, asked.name)
-    if stored is None:
+    # What is wrong with the storage, or the study in it, is said where it is to be continued.
+    try:
+        with open_database(storage, create=False) as database:
+            stored = find_study(database, asked.name)
+        if stored is None:
+            return []
+        there = Study.from_document(stored.document, stored.name)
+        check_continues(stored, at_least(there, asked), task)
+    except (BadInput, StorageFailure):
         return []
-    there = Study.from_document(stored.document, stored.name)
     more = [
         f"{getattr(have, key)} {key}"
         for want, have, key in (

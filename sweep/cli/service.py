@@ -226,7 +226,6 @@ def serve(
 
 def _address(host: str) -> "IPv4Address | IPv6Address":
     import ipaddress
-    import socket
 
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0]

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from storage.failures import StorageFailure
 from studies.errors import BadInput
 from sweep.results import StudyResult
 
@@ -150,8 +151,13 @@ def report_app(source: Source) -> "Starlette":
         # A browser asks for one, and takes its absence for an error.
         return Response(status_code=204)
 
+    def gone(_: "Request", error: Exception) -> Response:
+        said = f"{error}. This page tries again."
+        return HTMLResponse(WAITING.replace("{{ said }}", escape(said)), 503, headers=never)
+
     paths = {"/": whole, "/state": state, "/events": events, "/favicon.ico": icon}
-    return Starlette(routes=[Route(path, answer) for path, answer in paths.items()])
+    routes = [Route(path, answer) for path, answer in paths.items()]
+    return Starlette(routes=routes, exception_handlers={StorageFailure: gone})
 
 
 async def _events(source: Source, page: _Page, request: "Request") -> AsyncGenerator[str]:
@@ -162,14 +168,21 @@ async def _events(source: Source, page: _Page, request: "Request") -> AsyncGener
     stamp = request.query_params.get("since", "")
     said, told_at = "", time.monotonic()
     while not await request.is_disconnected():
-        progress = json.dumps(source.progress())
+        try:
+            progress = json.dumps(await asyncio.to_thread(source.progress))
+        except StorageFailure:
+            # The page asks again after a while, as after any stream that ends.
+            return
         if progress != said:
             said = progress
             yield f"event: progress\ndata: {progress}\n\n"
         closing = source.closing.is_set()
         pause = max(LEAST_PAUSE, SHARE * page.took)
         if closing or time.monotonic() >= told_at + pause:
-            now = await asyncio.to_thread(source.stamp)
+            try:
+                now = await asyncio.to_thread(source.stamp)
+            except StorageFailure:
+                return
             if now != stamp:
                 stamp, told_at = now, time.monotonic()
                 yield "event: changed\ndata: \n\n"

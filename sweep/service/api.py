@@ -24,7 +24,6 @@ from sweep.service.limits import (
     check_document,
     check_json,
     check_memory,
-    check_size,
     check_study,
 )
 from sweep.service.submission import entry_document, load, put
@@ -121,8 +120,6 @@ class Results(BaseModel):
 def take(db: Database, asked: Submission, limits: Limits) -> Entry:
     """Puts what is asked in the queue, once it is within the limits. Raises BadInput."""
     data = None if asked.csv is None else asked.csv.encode(errors="surrogatepass")
-    if data is not None:
-        check_size(len(data), limits)
     document, name = _document(asked, limits)
     check_document(document, data=data is not None)
     if data is not None:

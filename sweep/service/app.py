@@ -33,7 +33,7 @@ from sweep.machine import versions
 from sweep.report import live
 from sweep.results import StudyResult, read_results
 from sweep.service import api
-from sweep.service.guard import COOKIE, PAGE_POLICY, Guard, Token
+from sweep.service.guard import COOKIE, FAULT, PAGE_POLICY, Guard, Token
 from sweep.service.limits import Limits, TooLarge
 from sweep.service.metrics import CONTENT_TYPE, metrics
 
@@ -92,7 +92,10 @@ def _answer_errors(app: FastAPI) -> None:
     """What goes wrong is said in one form, and never with a traceback."""
 
     def say(status: int) -> Callable[[Request, Exception], Response]:
-        return lambda request, error: JSONResponse({"error": str(error)}, status)
+        return lambda request, error: refusal(request.scope, status, str(error))
+
+    def fault(request: Request, error: Exception) -> Response:
+        return refusal(request.scope, 500, FAULT)
 
     def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -105,6 +108,7 @@ def _answer_errors(app: FastAPI) -> None:
         said = {404: f"there is nothing at {request.url.path}"}.get(error.status_code, error.detail)
         return refusal(request.scope, error.status_code, said, error.headers)
 
+    app.add_exception_handler(Exception, fault)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(BadInput, say(400))
     app.add_exception_handler(api.NotThere, say(404))
@@ -247,7 +251,7 @@ def _observed(app: FastAPI, db: Database) -> None:
         """Whether the server can read its storage; asks for no token."""
         try:
             db.check()
-        except StorageFailure:
+        except (BadInput, StorageFailure):
             return JSONResponse({"status": "the storage cannot be read"}, 503)
         return JSONResponse({"status": "ok"})
 
@@ -292,7 +296,12 @@ class _Reports:
             await RedirectResponse(f"/reports/{name}/")(scope, receive, send)
             return
         name = unquote(name)
-        if not await asyncio.to_thread(self._is_known, name):
+        try:
+            known = await asyncio.to_thread(self._is_known, name)
+        except StorageFailure as error:
+            await refusal(scope, 503, str(error))(scope, receive, send)
+            return
+        if not known:
             await refusal(scope, 404, f"there is no study {name}")(scope, receive, send)
             return
         if name not in self._apps:
@@ -322,7 +331,7 @@ def _source(db: Database, name: str) -> live.Source:
         return "" if found is None else f"{found.uuid} {found.revision} {found.updated.isoformat()}"
 
     def progress() -> dict[str, Any]:
-        entry = next(iter(queue.entries(db, name=name, most=200)), None)
+        entry = next(iter(queue.entries(db, name=name, most=1)), None)
         if entry is None or entry.state != "running":
             idle = db.read(lambda connection: name in abandoned(db, connection, [name]))
             return {"idle": True} if idle else {}
@@ -332,12 +341,15 @@ def _source(db: Database, name: str) -> live.Source:
         return {"text": told["text"], "done": told["runs"], "total": told["runs_asked"]}
 
     def absent() -> str:
-        entry = next(iter(queue.entries(db, name=name, most=200)), None)
+        entry = next(iter(queue.entries(db, name=name, most=1)), None)
         if entry is None or entry.state == "running":
             return live.OPENING
         if entry.state == "waiting":
             return f"{name} waits in the queue; its report appears here."
-        return f"{name} is {entry.state}: {entry.message or 'it'}; there is no report of it."
+        if entry.state == "done":
+            return f"{name} was done, and is no longer in the storage."
+        why = f": {entry.message}" if entry.message else ""
+        return f"{name} is {entry.state}{why}; there is no report of it."
 
     return live.Source(read, stamp, progress, absent=absent)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,6 +26,8 @@ COOKIE = "sweep_session"
 
 SHORTEST = 16
 """Characters of a token, at least."""
+
+FAULT = "a fault in sweep; the server's log says which"
 
 OPEN = ("/health", "/login", "/assets/service.css")
 """What may be seen without a token."""
@@ -136,13 +138,12 @@ class Guard:
             else:
                 try:
                     await self._app(scope, take, answer)
-                except TooLarge:
+                except (TooLarge, ClientDisconnect):
                     pass
                 except Exception:
                     log("fault", fault=True, method=scope["method"], path=scope["path"])
                     if not status:
-                        fault = _error(500, "a fault in sweep; the server's log says which")
-                        await fault(scope, receive, answer)
+                        await _error(500, FAULT)(scope, receive, answer)
             if over is not None and not status:
                 refusal, over = _error(413, str(over)), None
                 await refusal(scope, receive, answer)
@@ -176,10 +177,10 @@ class Guard:
             check_size(int(length[:18]), self._limits)
         except TooLarge as error:
             return _error(413, str(error))
-        if self._token is None or request.url.path in OPEN or self._is_known(request):
+        if self._token is None or request.scope["path"] in OPEN or self._is_known(request):
             return None
         if "text/html" in headers.get("accept", "") and request.method == "GET":
-            asked = quote(request.url.path, safe="/")
+            asked = quote(request.scope["path"], safe="/")
             return RedirectResponse("/login" + (f"?next={asked}" if asked != "/" else ""), 303)
         wrong = "that is not the token" if "authorization" in headers else "a token is needed"
         refused = _error(401, f"{wrong}: Authorization: Bearer TOKEN")

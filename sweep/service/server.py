@@ -22,7 +22,6 @@ FAREWELL = 30.0
 PAUSE = 2.0
 """Seconds before a worker that died is started again; doubled each time, up to a minute."""
 
-
 PATIENCE = 2.0
 """Seconds for which the server waits for a storage that was lost; workers wait longer."""
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_status_says_how_much_of_what_was_asked_is_done(stored: Path, sweep: Any
 
 
 def test_status_names_what_waits_and_what_did_not_end_well(stored: Path, sweep: Any) -> None:
-    def says(state: Any) -> None:
+    def says(state: Literal["done", "failed"]) -> None:
         with open_database("sqlite:///sweep.db") as database:
             put(database, read_study("hello-lstm"))
             claimed = queue.claim(database, "a worker")

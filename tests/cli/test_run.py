@@ -72,6 +72,8 @@ def test_fewer_than_there_were_is_said_before_anything_is_trained(
     said = result.stderr.splitlines()[0]
     assert said.startswith("The study goes on to its 6 trials and ")
     assert said.endswith("it can be extended, but not shortened.")
+    other = sweep("run", "small.toml", "--no-report", "--trials", "2", "--seed", "5")
+    assert (other.exit_code, "goes on" in other.stderr) == (2, False)
 
 
 def test_watch_serves_the_report_while_the_study_runs_and_says_where(

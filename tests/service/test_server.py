@@ -7,6 +7,7 @@ import os
 import re
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,7 +30,7 @@ from starlette.responses import PlainTextResponse
 
 from storage import queue
 from storage.database import Database, open_database
-from storage.failures import Passing
+from storage.failures import Lost, Passing
 from storage.lease import hold
 from storage.queue import entries
 from studies.errors import BadInput
@@ -396,6 +397,41 @@ def test_a_server_may_be_asked_for_by_its_own_address_and_by_no_other(client: ht
     assert "--allowed-host" in error_of(other, 421)
 
 
+def test_every_study_that_waits_has_its_report_s_address(
+    client: httpx.Client, place: Database, study: Any
+) -> None:
+    for name in ("first", "second"):
+        put(place, study(name))
+    for name in ("first", "second"):
+        assert f"{name} waits in the queue" in client.get(f"/reports/{name}/").text
+        queue.cancel(place, name)
+
+
+def test_a_lost_storage_and_a_fault_are_told_in_one_form_everywhere(
+    client: httpx.Client, place: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = {"Accept": "text/html"}
+
+    def lost(*_: Any, **__: Any) -> Any:
+        raise Lost("the server is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, "read", lost)
+        for path in ("/", "/v1/queue", ODD_REPORT):
+            assert error_of(client.get(path), 503) == "the server is gone"
+        assert "the server is gone" in client.get("/", headers=person).text
+    with monkeypatch.context() as patch:
+        patch.setattr("sweep.report.live._Page.state", lost)
+        page = client.get(ODD_REPORT)
+        assert page.status_code == 503
+        assert "the server is gone. This page tries again." in page.text
+    with monkeypatch.context() as patch:
+        patch.setattr(place, "read", lambda *_: 1 / 0)
+        assert "a fault in sweep" in error_of(client.get("/v1/queue"), 500)
+        page = client.get("/", headers=person)
+        assert (page.status_code, "a fault in sweep" in page.text) == (500, True)
+
+
 def test_its_description_says_what_is_answered(client: httpx.Client) -> None:
     described = client.get("/v1/openapi.json").json()
     assert "HTTPValidationError" not in described["components"]["schemas"]
@@ -643,6 +679,19 @@ def test_another_address_needs_a_token(sqlite_url: str) -> None:
         said = process.communicate()[1]
     assert process.returncode == 2
     assert "needs a token: --token-file FILE, or the variable SWEEP_TOKEN" in said
+
+
+def test_a_server_of_all_addresses_knows_the_machine_s_name(sqlite_url: str) -> None:
+    with command(sqlite_url, "--host", "0.0.0.0", "--port", "0", SWEEP_TOKEN=SECRET) as process:
+        assert process.stderr is not None
+        url = process.stderr.readline().split(" · ")[1].removeprefix("url ")
+        name, port = url.removeprefix("http://").strip("/").split(":")
+        assert name == socket.gethostname()
+        for host, status in ((name, 200), ("evil.example", 421)):
+            asked = httpx.get(f"http://127.0.0.1:{port}/health", headers={"Host": f"{host}:{port}"})
+            assert asked.status_code == status
+        process.send_signal(signal.SIGINT)
+        process.communicate()
 
 
 def test_neither_token_nor_password_is_in_the_log(sqlite_url: str) -> None:

@@ -39,6 +39,18 @@ def expire(database: Database, number: int) -> None:
         )
 
 
+def test_what_is_given_back_twice_is_given_back_once(database: Database) -> None:
+    """As it is where the connection was lost with the commit."""
+    submit(database, "a", DOCUMENT)
+    claimed = claim(database, "a worker")
+    assert claimed is not None
+    with queue.working(database, claimed) as held:
+        queue.give_back(database, claimed, held)
+        queue.give_back(database, claimed, held)
+    (entry,) = entries(database)
+    assert (entry.state, entry.attempts) == ("waiting", 0)
+
+
 def test_the_highest_priority_comes_first_and_of_equal_ones_the_oldest(
     database: Database,
 ) -> None:
