@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-__all__ = ["LOCK_TIMEOUT", "PATIENCE", "Database", "StorageFailure", "open_database"]
+__all__ = ["LOCK_TIMEOUT", "PATIENCE", "Database", "StorageFailure", "hurry", "open_database"]
 
 LOCK_TIMEOUT = 10.0
 """Seconds to wait for another process that is writing to the same SQLite file."""
@@ -39,9 +39,20 @@ LOCK_TIMEOUT = 10.0
 PATIENCE = 60.0
 """Seconds for which a server that was lost is waited for, in each reading or writing."""
 
+BRIEFLY = 1.0
+"""The same where it was waited for in vain before, or this process is about to end."""
+
 SILENCE = 10.0
 """Seconds after which PostgreSQL ends a writing transaction whose process does nothing. One that
 was suspended in its midst would keep others from the study for as long as it sleeps."""
+
+
+_hurried = threading.Event()
+
+
+def hurry() -> None:
+    """From now on this process waits briefly for a server that is lost: it is about to end."""
+    _hurried.set()
 
 
 class Database:
@@ -58,7 +69,7 @@ class Database:
         # Of this process's threads one writes at a time: waiting for SQLite's own lock is slower,
         # and unfair to who writes seldom.
         self.turn = threading.RLock()
-        self._reached = False
+        self._reached = self._given_up = False
         self._optuna: RDBStorage | None = None
         self.url = shown or shown_address(address)
         self.engine = _make_engine(address, timeout)
@@ -106,7 +117,8 @@ class Database:
     def patiently(self, attempt: Callable[[], Result]) -> Result:
         """What `attempt` gives, called again while the server is lost, for `patience` seconds.
 
-        A server that never answered is not waited for: its address may be wrong.
+        A server that never answered is not waited for: its address may be wrong. One that was
+        waited for in vain is waited for as long again once it has answered.
         """
         since: float | None = None
         pause = 0.05
@@ -120,15 +132,19 @@ class Database:
                     raise
                 now = time.monotonic()
                 since = now if since is None else since
-                if now + pause > since + self.patience:
+                waits = not (self._given_up or _hurried.is_set())
+                patience = self.patience if waits else min(BRIEFLY, self.patience)
+                if now + pause > since + patience:
+                    self._given_up = True
+                    tried = f" (tried again for {self.patience:g} s)" if waits else ""
                     raise Lost(
-                        f"{failure} (tried again for {self.patience:g} s); what was written before "
-                        "is kept, and the same command goes on from there"
+                        f"{failure}{tried}; what was written before is kept, and the same command "
+                        "goes on from there"
                     ) from failure
             else:
-                self._reached = True
+                self._reached, self._given_up = True, False
                 return result
-            time.sleep(pause)
+            _hurried.wait(pause)
             pause = min(2 * pause, 2.0)
 
     @contextmanager

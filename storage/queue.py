@@ -270,13 +270,16 @@ def cancel(db: Database, name: str) -> list[Entry]:
 
     def take_out(connection: Connection) -> list[int]:
         mine = queue.c.name == name
-        waiting = [row.id for row in connection.execute(_waiting().where(mine).with_for_update())]
-        _end(connection, waiting, "cancelled", "before it began")
+        waiting = connection.execute(_waiting().where(mine).with_for_update()).all()
+        for row in waiting:
+            begun = row.started is not None
+            why = kept(row.progress or {}) if begun else "before it began"
+            _end(connection, [row.id], "cancelled", why)
         running = sa.select(queue.c.id).where(mine, queue.c.state == "running")
         ids = list(connection.execute(running.with_for_update()).scalars())
         connection.execute(queue.update().where(queue.c.id.in_(ids)).values(cancel=True))
         _bury(db, connection)
-        return [*waiting, *ids]
+        return [*(row.id for row in waiting), *ids]
 
     ids = db.write(take_out)
     if not ids:
@@ -284,6 +287,13 @@ def cancel(db: Database, name: str) -> list[Entry]:
         there = f"there are: {', '.join(waits[:10])}" if waits else "it is empty"
         raise BadInput(f"no study named {name!r} is in the queue of {db.url}: {there}")
     return [entry for entry in entries(db) if entry.id in ids]
+
+
+def kept(progress: Mapping[str, Any]) -> str:
+    """What becomes of the runs that a study had finished, by its progress, when it is stopped."""
+    runs = int(progress.get("runs", 0))
+    what = {0: "no run was finished", 1: "its one finished run is kept"}
+    return what.get(runs, f"its {runs:,} finished runs are kept")
 
 
 def entries(db: Database, *, name: str | None = None, most: int = 1000) -> list[Entry]:

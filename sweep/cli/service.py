@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -107,6 +106,9 @@ def worker(
     Several workers, on as many machines, share a queue. Where one is stopped or dies, another goes
     on from what it had finished. With --once the exit status is 1 if a study failed.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from storage.database import hurry
     from sweep.service import logs
     from sweep.service.worker import Worker
 
@@ -114,21 +116,20 @@ def worker(
     working = Worker(storage)
     heard: list[int] = []
 
-    def stop() -> None:
-        logs.log("stopping; what is finished is saved first")
-        working.stop.set()
-
     def asked(number: int, frame: "FrameType | None") -> None:
         if heard:
             # Who insists is not kept waiting.
             os._exit(128 + number)
         heard.append(number)
-        # Elsewhere: here the main thread may be writing a line, or hold what this would wait for.
-        threading.Thread(target=stop).start()
+        logs.log("stopping; what is finished is saved first")
+        working.stop.set()
+        hurry()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, asked)
-    working.work(once=once)
+    # In a thread of its own: this one only waits, and hears a signal whatever the other is at.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(working.work, once=once).result()
     if heard:
         # A thread may be compiling still, which nothing can stop.
         sys.stderr.flush()

@@ -112,6 +112,8 @@ def _set_environment() -> None:
         ("xla_cpu_multi_thread_eigen", "false"),
         # XLA takes half of a processor's widest vectors by itself.
         ("xla_cpu_prefer_vector_width", "512"),
+        # What a library would compute of small products goes faster in XLA's own code.
+        ("xla_cpu_use_xnnpack", "false"),
         # Widths are multiples of 16: tiles of 11 × 9, which XLA takes by itself, leave rests on
         # all sides, each compiled apart, which is a quarter of the time that compiling takes.
         ("xla_backend_extra_options", "xla_llvm_ir_gemm_tile_size=4:4:1*vectwidth"),

@@ -40,8 +40,11 @@ FAREWELL = 15.0
 
 WAITING = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="1">
-<meta name="color-scheme" content="light dark"><title>sweep</title></head>
-<body><p>{{ said }}</p></body></html>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>sweep</title>
+<style>body { margin: 3rem auto; max-width: 46rem; padding: 0 1.5rem; font: 1.1rem/1.5 system-ui,
+"Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif; overflow-wrap: anywhere; }</style></head>
+<body><p>{{ said }}</p>{{ home }}</body></html>
 """
 
 OPENING = "The study is being opened; its report appears here."
@@ -54,13 +57,14 @@ class Source:
     `read` gives the study as it is now, None where it is not there yet; `stamp` a text that is
     another whenever `read` would be, and costs little; `progress` how far it is, as `Live.show` has
     it, or `idle` where nobody works on it; `absent` what is said instead of a study that is not
-    there.
+    there; `home` the address of all studies, where there is a page of them.
     """
 
     read: Callable[[], StudyResult | None]
     stamp: Callable[[], str]
     progress: Callable[[], dict[str, Any]] = field(default=dict)
     absent: Callable[[], str] = field(default=lambda: OPENING)
+    home: str = ""
     closing: threading.Event = field(default_factory=threading.Event)
 
 
@@ -88,6 +92,12 @@ def stored(url: str, name: str) -> Source:
     return Source(read, stamp)
 
 
+def waiting(source: Source, said: str) -> str:
+    """A page that says why there is no report, and looks again every second."""
+    home = f'<p><a href="{escape(source.home)}">To the studies</a></p>' if source.home else ""
+    return WAITING.replace("{{ said }}", escape(said)).replace("{{ home }}", home)
+
+
 class _Page:
     """The page of a source, made again when it is stale and asked for."""
 
@@ -105,7 +115,7 @@ class _Page:
 
         self.state()
         if self._result is None:
-            return WAITING.replace("{{ said }}", escape(self.source.absent()))
+            return waiting(self.source, self.source.absent())
         return render_live(self._result, stamp=self._stamp or "", whole=True)
 
     def state(self) -> str:
@@ -152,8 +162,8 @@ def report_app(source: Source) -> "Starlette":
         return Response(status_code=204)
 
     def gone(_: "Request", error: Exception) -> Response:
-        said = f"{error}. This page tries again."
-        return HTMLResponse(WAITING.replace("{{ said }}", escape(said)), 503, headers=never)
+        page = waiting(source, f"{error}. This page tries again.")
+        return HTMLResponse(page, 503, headers=never)
 
     paths = {"/": whole, "/state": state, "/events": events, "/favicon.ico": icon}
     routes = [Route(path, answer) for path, answer in paths.items()]

@@ -194,6 +194,8 @@ def routes(db: Database, limits: Limits) -> APIRouter:
         raw = await request.body()
 
         def work() -> Entry:
+            if request.headers.get("content-type", "").startswith("multipart/"):
+                raise BadInput("forms with files are sent to /v1/studies/upload; here JSON is due")
             check_json(raw, limits)
             try:
                 asked = Submission.model_validate_json(raw)

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from storage import queue
 from storage.database import Database, StorageFailure
+from storage.failures import Lost
 from storage.lease import abandoned
 from storage.trials import StudyLine, find_study, study_lines
 from studies.errors import BadInput
@@ -94,6 +95,9 @@ def _answer_errors(app: FastAPI) -> None:
     def say(status: int) -> Callable[[Request, Exception], Response]:
         return lambda request, error: refusal(request.scope, status, str(error))
 
+    def away(request: Request, error: Exception) -> Response:
+        return refusal(request.scope, 503, not_now(error))
+
     def fault(request: Request, error: Exception) -> Response:
         return refusal(request.scope, 500, FAULT)
 
@@ -113,7 +117,7 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(BadInput, say(400))
     app.add_exception_handler(api.NotThere, say(404))
     app.add_exception_handler(TooLarge, say(413))
-    app.add_exception_handler(StorageFailure, say(503))
+    app.add_exception_handler(StorageFailure, away)
     app.add_exception_handler(RequestValidationError, invalid)
 
 
@@ -124,13 +128,26 @@ def shown(part: str, status: int = 200, **more: Any) -> HTMLResponse:
     return HTMLResponse(_template().render(values), status, headers=headers)
 
 
+def problem(status: int, message: str) -> HTMLResponse:
+    """A page that says what is wrong."""
+    titles = {404: "There is nothing here", 503: "Not just now"}
+    title = titles.get(status, "That cannot be done")
+    return shown("error", status, message=message, title=title)
+
+
+def not_now(error: Exception) -> str:
+    """A storage's failure in words for who asks a server, and has no command that goes on."""
+    cause = error.__cause__ if isinstance(error, Lost) else None
+    return f"{cause or error}; ask again in a while"
+
+
 def refusal(
     scope: Scope, status: int, message: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """What is wrong, as a page to a person who opens an address, and as JSON to a program."""
     accepted = Headers(scope=scope).get("accept", "")
     if "text/html" in accepted and not scope["path"].startswith("/v1/"):
-        return shown("error", status, message=message)
+        return problem(status, message)
     return JSONResponse({"error": message}, status, headers=headers)
 
 
@@ -147,11 +164,11 @@ def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> N
         return {"busy": busy, "over": over, "studies": lines, "quote": lambda t: quote(t, safe="")}
 
     def front(
-        status: int = 200, problem: str = "", chosen: str = "", name: str = "", trials: str = ""
+        status: int = 200, wrong: str = "", chosen: str = "", name: str = "", trials: str = ""
     ) -> Response:
         given = {"shipped": chosen, "name": name, "trials": trials}
         facts = {"storage": db.url, "shipped": shipped, "signed": token is not None}
-        return shown("start", status, problem=problem, given=given, **facts, **state())
+        return shown("start", status, problem=wrong, given=given, **facts, **state())
 
     @app.get("/", include_in_schema=False)
     def start() -> Response:
@@ -191,7 +208,7 @@ def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> N
         try:
             queue.cancel(db, name)
         except BadInput as error:
-            return shown("error", 404, message=str(error))
+            return problem(404, str(error))
         return RedirectResponse("/", 303)
 
     @app.get("/login", include_in_schema=False)
@@ -299,7 +316,7 @@ class _Reports:
         try:
             known = await asyncio.to_thread(self._is_known, name)
         except StorageFailure as error:
-            await refusal(scope, 503, str(error))(scope, receive, send)
+            await refusal(scope, 503, not_now(error))(scope, receive, send)
             return
         if not known:
             await refusal(scope, 404, f"there is no study {name}")(scope, receive, send)
@@ -351,7 +368,7 @@ def _source(db: Database, name: str) -> live.Source:
         why = f": {entry.message}" if entry.message else ""
         return f"{name} is {entry.state}{why}; there is no report of it."
 
-    return live.Source(read, stamp, progress, absent=absent)
+    return live.Source(read, stamp, progress, absent=absent, home="/")
 
 
 def _with_policy(send: Send) -> Send:

@@ -58,9 +58,11 @@ class Worker:
         """
         with open_database(self.url) as db:
             log("worker begins", worker=self.name, storage=db.url)
+            failing = False
             while not self.stop.is_set():
                 try:
                     claimed = queue.claim(db, self.name)
+                    failing = False
                     if claimed is not None:
                         self._run(db, claimed, once)
                     elif once:
@@ -70,7 +72,9 @@ class Worker:
                 except StorageFailure as error:
                     if once:
                         raise
-                    log("storage failed", message=str(error))
+                    if not failing:
+                        log("storage failed", message=str(error))
+                    failing = True
                     self.stop.wait(RECOVERY)
             log("worker ends", worker=self.name)
 
@@ -172,14 +176,18 @@ class _Link:
 
     def kept(self) -> str:
         """What becomes of the runs that were finished when it is stopped."""
-        runs = int(self._latest.get("runs", 0))
-        what = {0: "no run was finished", 1: "its one finished run is kept"}
-        return what.get(runs, f"its {runs:,} finished runs are kept")
+        return queue.kept(self._latest)
 
     def _exchange(self) -> None:
+        failing = False
         while True:
-            with suppress(StorageFailure):
+            try:
                 self._tell()
+                failing = False
+            except StorageFailure as error:
+                if not failing:
+                    log("storage failed", study=self._claimed.entry.name, message=str(error))
+                failing = True
             if self._over.wait(LOOK):
                 return
 

@@ -307,6 +307,7 @@ def test_the_report_of_a_study_that_never_began_says_so(
     put(place, study("never"))
     assert "never waits in the queue" in client.get("/reports/never/").text
     queue.cancel(place, "never")
+    assert '<a href="/">To the studies</a>' in client.get("/reports/never/").text
     assert "never is cancelled: before it began" in client.get("/reports/never/").text
 
 
@@ -347,6 +348,13 @@ def test_an_upload_says_which_field_nobody_reads_and_reads_all_others(
     assert (document["task"]["label"], document["task"]["timesteps"]) == ("a", 1)
     assert document["search"]["seed"] == 5
     queue.cancel(place, "labelled")
+
+
+def test_a_form_that_is_sent_where_json_is_due_is_told_where_it_belongs(
+    client: httpx.Client, csv: bytes
+) -> None:
+    answer = client.post("/v1/studies", data={"name": "x"}, files={"csv": ("mine.csv", csv)})
+    assert "are sent to /v1/studies/upload" in error_of(answer, 400)
 
 
 def test_the_limit_of_what_is_sent_is_what_the_option_says(client: httpx.Client) -> None:
@@ -418,8 +426,11 @@ def test_a_lost_storage_and_a_fault_are_told_in_one_form_everywhere(
     with monkeypatch.context() as patch:
         patch.setattr(place, "read", lost)
         for path in ("/", "/v1/queue", ODD_REPORT):
-            assert error_of(client.get(path), 503) == "the server is gone"
-        assert "the server is gone" in client.get("/", headers=person).text
+            said = error_of(client.get(path), 503)
+            assert said == "the server is gone; ask again in a while"
+        page = client.get("/", headers=person).text
+        assert "Not just now" in page
+        assert "the server is gone" in page
     with monkeypatch.context() as patch:
         patch.setattr("sweep.report.live._Page.state", lost)
         page = client.get(ODD_REPORT)

@@ -201,6 +201,17 @@ def test_a_study_in_whose_midst_the_storage_is_lost_waits_for_the_next_worker(
     assert only(database, "small").state == "done"
 
 
+def test_a_study_that_was_given_back_and_is_cancelled_says_what_is_kept(
+    url: str, database: Database, study: Any, engine: Any
+) -> None:
+    put(database, study())
+    with working(Worker(url, train=engine)):
+        engine.allow(5)
+        wait(lambda: len(trials(database, "small")) >= 2)
+    queue.cancel(database, "small")
+    assert "finished runs are kept" in str(only(database, "small").message)
+
+
 WORKER = """
 import runpy, sys
 from sweep.service.worker import Worker

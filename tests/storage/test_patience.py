@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from storage.database import Database, StorageFailure, open_database
-from storage.failures import Passing
+from storage.database import Database, StorageFailure, hurry, open_database
+from storage.failures import Lost, Passing
 from storage.garbage import delete_study
 from storage.lease import hold
 from storage.runs import find_runs, iter_runs, put_runs
@@ -43,6 +43,51 @@ def cut_off(database: Database) -> None:
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         )
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], int]]:
+    """Asks a storage whose server is gone, or there again; says how often that was tried."""
+    monkeypatch.setattr("storage.database.BRIEFLY", 0.0)
+    with open_database(f"sqlite:///{tmp_path / 'sweep.db'}") as database:
+        database.patience = 0.2
+
+        def ask(there: bool) -> int:
+            tries: list[int] = []
+
+            def attempt() -> None:
+                tries.append(1)
+                if not there:
+                    raise Passing("gone", met=False)
+
+            if there:
+                database.patiently(attempt)
+            else:
+                with pytest.raises(Lost, match=r"^gone") as raised:
+                    database.patiently(attempt)
+                assert ("tried again for 0.2 s" in str(raised.value)) == (len(tries) > 1)
+            return len(tries)
+
+        yield ask
+
+
+def test_a_server_that_was_waited_for_in_vain_is_waited_for_again_once_it_has_answered(
+    asked: Callable[[bool], int],
+) -> None:
+    assert asked(False) > 1
+    assert asked(False) == 1
+    assert asked(True) == 1
+    assert asked(False) > 1
+
+
+def test_who_is_about_to_end_waits_for_no_server(
+    asked: Callable[[bool], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.database._hurried", threading.Event())
+    assert asked(False) > 1
+    assert asked(True) == 1
+    hurry()
+    assert asked(False) == 1
 
 
 class TestAConnectionThatIsCutOff:
