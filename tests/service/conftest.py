@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -12,6 +13,10 @@ from storage.database import Database, open_database
 from studies.run import FinishedRun, Run
 from studies.study import Study
 from studies.tasks import Task
+from sweep.service.guard import Token
+from sweep.service.submission import put
+from sweep.service.worker import Worker
+from tests.service.served import ODD, SECRET, running
 
 DOCUMENT: dict[str, Any] = {
     "description": "A small study for tests.",
@@ -100,3 +105,26 @@ def database(url: str) -> Iterator[Database]:
 @pytest.fixture
 def csv() -> bytes:
     return CSV
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A storage whose study `<b>small & odd` was run by a worker."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('served') / 'sweep.db'}"
+    with open_database(url) as database:
+        put(database, study(ODD))
+        Worker(url, train=Engine(1000)).work(once=True)
+        yield database
+
+
+@pytest.fixture(scope="module")
+def client(place: Database) -> Iterator[httpx.Client]:
+    with running(place) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def locked(place: Database) -> Iterator[httpx.Client]:
+    """A server that asks for a token."""
+    with running(place, Token(SECRET)) as client:
+        yield client
