@@ -25,7 +25,7 @@ PAUSE = 2.0
 PATIENCE = 2.0
 """Seconds for which the server waits for a storage that was lost; workers wait longer."""
 
-NICENESS = 5
+NICENESS = 10
 """How much more the workers give way than the server, so that it answers while they train."""
 
 
