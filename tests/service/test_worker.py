@@ -149,13 +149,19 @@ def test_a_cancelled_study_stops_and_keeps_what_is_finished(
     assert "finished runs are kept" in str(only(database, "small").message)
 
 
-def test_a_worker_that_is_stopped_gives_its_study_to_the_next(
-    url: str, database: Database, study: Any, engine: Any
-) -> None:
+@pytest.fixture
+def given_back(url: str, database: Database, study: Any, engine: Any) -> None:
+    """A study whose worker was stopped when it had two of four trials at least."""
     put(database, study())
     with working(Worker(url, train=engine)):
         engine.allow(5)
         wait(lambda: len(trials(database, "small")) >= 2)
+
+
+@pytest.mark.usefixtures("given_back")
+def test_a_worker_that_is_stopped_gives_its_study_to_the_next(
+    url: str, database: Database, engine: Any
+) -> None:
     left = only(database, "small")
     assert (left.state, left.attempts) == ("waiting", 0)
     engine.allow(100)
@@ -201,13 +207,10 @@ def test_a_study_in_whose_midst_the_storage_is_lost_waits_for_the_next_worker(
     assert only(database, "small").state == "done"
 
 
+@pytest.mark.usefixtures("given_back")
 def test_a_study_that_was_given_back_and_is_cancelled_says_what_is_kept(
-    url: str, database: Database, study: Any, engine: Any
+    database: Database,
 ) -> None:
-    put(database, study())
-    with working(Worker(url, train=engine)):
-        engine.allow(5)
-        wait(lambda: len(trials(database, "small")) >= 2)
     queue.cancel(database, "small")
     assert "finished runs are kept" in str(only(database, "small").message)
 
