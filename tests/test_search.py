@@ -108,9 +108,7 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def either(request: pytest.FixtureRequest) -> str:
     """An address on each kind of database."""
-    if request.param == "sqlite":
-        return request.getfixturevalue("url")
-    return request.getfixturevalue("postgresql_storage")
+    return request.getfixturevalue(f"{request.param}_storage")
 
 
 @pytest.fixture(scope="module")

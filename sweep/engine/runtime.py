@@ -9,12 +9,16 @@ import hashlib
 import os
 import platform
 import re
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import metadata
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import platformdirs
@@ -43,7 +47,7 @@ def prepare() -> Any:
     with _lock:
         if _tensorflow is None:
             _set_environment()
-            with _quiet(), uncollected():
+            with _quiet(), uncollected(), _without_keras():
                 import tensorflow
 
             threads = max(2, cores())
@@ -74,6 +78,45 @@ def uncollected() -> Generator[None]:
         gc.freeze()
         if collects:
             gc.enable()
+
+
+@contextmanager
+def _without_keras() -> Generator[None]:
+    """Within this, Keras cannot be imported by this thread, unless it is there already.
+
+    TensorFlow ends its import with Keras's, which with what that brings along, matplotlib and
+    scikit-learn where they are installed, is two fifths of the time; where Keras cannot be imported
+    it goes on. The engine needs none of it, and `tensorflow.keras` imports it when it is used.
+    """
+    finder = _NoKeras(threading.get_ident())
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _NoKeras(MetaPathFinder, Loader):
+    """Finds Keras, since TensorFlow notes where it lies, and refuses to load it in one thread."""
+
+    def __init__(self, thread: int) -> None:
+        self.thread = thread
+
+    def find_spec(
+        self, fullname: str, path: object = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != "keras" or threading.get_ident() != self.thread:
+            return None
+        spec = PathFinder.find_spec(fullname)
+        if spec is not None:
+            spec.loader = self
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        raise ImportError("Keras is imported by who uses it", name=spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        raise AssertionError("no module was created")
 
 
 def has_gpu() -> bool:

@@ -93,6 +93,31 @@ def test_what_an_import_makes_is_never_searched_for_garbage() -> None:
         gc.enable()
 
 
+IMPORT = """
+import importlib.util, sys
+from sweep.engine import prepare
+
+if sys.argv[1] == "before":
+    import keras
+prepare()
+loaded = "keras" in sys.modules
+import tensorflow
+dense = tensorflow.keras.layers.Dense
+import keras
+print(loaded, dense is keras.layers.Dense, importlib.util.find_spec("keras").loader)
+"""
+
+
+@pytest.mark.parametrize("imported", ["before", "afterwards"])
+def test_keras_is_imported_when_somebody_asks_for_it(imported: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT, imported], capture_output=True, text=True, check=True
+    )
+    loaded, same, loader = done.stdout.split(maxsplit=2)
+    assert (loaded, same) == (str(imported == "before"), "True")
+    assert "SourceFileLoader" in loader
+
+
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert not runtime._writable(tmp_path / "file" / "cache")

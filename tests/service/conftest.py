@@ -85,10 +85,8 @@ def quick() -> Engine:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'sweep.db'}"
-    return request.getfixturevalue("postgresql_storage")
+def url(request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue(f"{request.param}_storage")
 
 
 @pytest.fixture

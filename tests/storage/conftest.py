@@ -31,11 +31,9 @@ ROOT = Path(storage.__file__).parent.parent
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An address at which no study is yet; on PostgreSQL the tables are."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/sweep.db"
-    return request.getfixturevalue("postgresql_storage")
+def storage_url(request: pytest.FixtureRequest) -> str:
+    """An address at which the tables are, and no study yet."""
+    return request.getfixturevalue(f"{request.param}_storage")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
