@@ -6,6 +6,7 @@ Timing is no test's business here.
 import gc
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 import warnings
@@ -38,6 +39,11 @@ MEMORY = 2 << 30
 
 # Commands are then shown as who installed sweep types them, however the tests were started.
 os.environ.pop("UV_RUN_RECURSION_DEPTH", None)
+
+# Where Python may keep no bytecode, each of the hundreds of processes that tests start would compile
+# sweep's sources anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_collection_finish() -> None:

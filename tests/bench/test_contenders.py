@@ -16,17 +16,17 @@ from sweep.bench.work import Work
 from sweep.engine import train
 from sweep.keras import train_in_keras
 
-SMALL = Work(layers=1, units=6, models=2, records=41, batch_size=16, learning_rate=0.02)
-"""Batches of 16, 16 and 9 records."""
+SMALL = Work(layers=1, units=6, models=2, learning_rate=0.02)
+"""Six batches of 32 records and one of 8."""
 
-IN_ONE = replace(SMALL, batch_size=64, learning_rate=0.05, to_target=True)
+IN_ONE = replace(SMALL, records=41, batch_size=64, learning_rate=0.05, to_target=True)
 """All records in one batch: their order, which `fit` draws for itself, then makes no difference."""
 
 
 def test_a_task_without_an_end_has_every_sequence_in_both_classes():
     task = SMALL.task()
-    assert np.array_equal(task.x[20:40], task.x[:20])
-    assert np.array_equal(task.y[20:40], 1 - task.y[:20])
+    assert np.array_equal(task.x[100:200], task.x[:100])
+    assert np.array_equal(task.y[100:200], 1 - task.y[:100])
     assert all(finished.ended == "censored" for finished in train(SMALL.runs(30), task))
 
 

@@ -70,7 +70,7 @@ def test_another_process_finds_every_program_whatever_it_has_traced_before(
 
 
 def test_the_kept_program_is_the_traced_one(task: Task, a_run: Callable[..., Run]) -> None:
-    shape = shape_of(a_run().configuration, task, chunk=2, memory=2**28)
+    shape = shape_of(a_run(cell="rnn").configuration, task, chunk=2, memory=2**28)
     random = np.random.default_rng(0)
     arguments = [
         [random.normal(size=spec.shape).astype(spec.dtype.as_numpy_dtype) for spec in specs]
@@ -97,7 +97,7 @@ def test_a_broken_file_is_written_anew(
     content: bytes,
 ) -> None:
     monkeypatch.setattr(kept, "cache_directory", lambda: tmp_path)
-    run = a_run(cell="rnn", layers=1, epochs=2)
+    run = a_run(cell="rnn", epochs=2)
     shape = shape_of(run.configuration, task, chunk=5, memory=2**28)
     file = tmp_path / f"sweep-{kept._digest(shape)}.graph"
     file.write_bytes(content)
@@ -113,7 +113,7 @@ def test_without_a_place_to_write_programs_are_traced(
 ) -> None:
     monkeypatch.setattr(kept, "cache_directory", lambda: tmp_path / "nowhere")
     kept.compiled.cache_clear()
-    (finished,) = train([a_run(cell="rnn", layers=1, epochs=2)], task)
+    (finished,) = train([a_run(cell="rnn", epochs=2)], task)
     assert finished.epochs == 2
     assert not list(tmp_path.iterdir())
     kept.compiled.cache_clear()

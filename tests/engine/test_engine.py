@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from studies.run import Configuration, FinishedRun, Run
+from studies.run import FinishedRun, Run
 from studies.tasks import Task
 from sweep.engine import sequences, train
 from sweep.engine.compiled import compiled
@@ -11,30 +11,12 @@ from sweep.engine.program import program
 from sweep.engine.shapes import shape_of
 
 
-def first_value(records: int = 60, timesteps: int = 3, features: int = 1) -> Task:
-    rng = np.random.default_rng(5)
-    x = rng.integers(0, 10, (records, timesteps, features)).astype(np.float32)
-    y = np.arange(records, dtype=np.int32) % 2
-    x[:, 0, 0] = y
-    return Task("first-value", x, y, ("0", "1"))
-
-
-def a_run(seed: int = 0, epochs: int = 12, target: float = 1.0, **settings: object) -> Run:
-    given = {"units": 5, "layers": 2, "learning_rate": 0.01, **settings}
-    return Run(Configuration.model_validate(given), seed, epochs, target)
-
-
 def trained(runs: list[Run], task: Task, **options: int) -> dict[Run, FinishedRun]:
     return {finished.run: finished for finished in train(runs, task, **options)}
 
 
 @pytest.fixture(scope="module")
-def task() -> Task:
-    return first_value()
-
-
-@pytest.fixture(scope="module")
-def company() -> list[Run]:
+def company(a_run) -> list[Run]:
     return [
         a_run(seed, units=units, optimizer=optimizer, epochs=epochs)
         for seed in range(4)
@@ -50,7 +32,7 @@ def test_a_curve_is_the_same_to_the_bit_whoever_trains_beside_it(task, company):
         np.testing.assert_array_equal(alone.curves, together[run].curves)
 
 
-def test_a_refilled_slot_trains_as_a_fresh_one(task):
+def test_a_refilled_slot_trains_as_a_fresh_one(task, a_run):
     many = [a_run(seed, epochs=3 + seed % 4, target=1.0) for seed in range(40)]
     in_two_slots = trained(many, task, threads=1)
     for run in many[-3:]:
@@ -63,10 +45,12 @@ def test_the_number_of_threads_and_the_length_of_chunks_change_no_curve(task, co
         np.testing.assert_array_equal(one[run].curves, two[run].curves)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_a_loop_over_steps_computes_what_unrolled_steps_do(cell, monkeypatch):
-    task = first_value(timesteps=6, features=2)
-    run = a_run(cell=cell, epochs=6)
+@pytest.mark.parametrize(("cell", "layers"), [("lstm", 1), ("gru", 1), ("rnn", 2)])
+def test_a_loop_over_steps_computes_what_unrolled_steps_do(
+    cell, layers, monkeypatch, a_run, a_task
+):
+    task = a_task(timesteps=6, features=2)
+    run = a_run(cell=cell, layers=layers, epochs=6)
     unrolled = trained([run], task)[run]
     monkeypatch.setattr(sequences, "UNROLLED", 2)
     compiled.cache_clear()
@@ -75,17 +59,17 @@ def test_a_loop_over_steps_computes_what_unrolled_steps_do(cell, monkeypatch):
     np.testing.assert_allclose(looped.curve("loss"), unrolled.curve("loss"), rtol=2e-6)
 
 
-def test_a_longer_sequence_makes_no_larger_program():
+def test_a_longer_sequence_makes_no_larger_program(a_run, a_task):
     def operations(timesteps: int) -> int:
-        run = a_run(cell="rnn", layers=1)
-        shape = shape_of(run.configuration, first_value(8, timesteps), chunk=5, memory=2**28)
+        run = a_run(cell="rnn")
+        shape = shape_of(run.configuration, a_task(8, timesteps), chunk=5, memory=2**28)
         graph = program(shape).get_concrete_function().graph.as_graph_def()
         return len(graph.node) + sum(len(f.node_def) for f in graph.library.function)
 
     assert operations(50) == operations(100) == operations(1000)
 
 
-def test_a_run_ends_with_the_epoch_that_solves_the_task(task):
+def test_a_run_ends_with_the_epoch_that_solves_the_task(task, a_run):
     (finished,) = train([a_run(epochs=400)], task)
     assert finished.ended == "solved"
     assert finished.epochs < 400
@@ -93,12 +77,12 @@ def test_a_run_ends_with_the_epoch_that_solves_the_task(task):
     assert np.all(finished.curve("accuracy")[:-1] < 1.0)
 
 
-def test_a_run_that_does_not_get_there_is_censored_at_its_budget(task):
+def test_a_run_that_does_not_get_there_is_censored_at_its_budget(task, a_run):
     (finished,) = train([a_run(epochs=7, optimizer="sgd", learning_rate=1e-6)], task)
     assert (finished.ended, finished.epochs) == ("censored", 7)
 
 
-def test_a_run_whose_loss_is_not_finite_has_diverged(task):
+def test_a_run_whose_loss_is_not_finite_has_diverged(task, a_run):
     run = a_run(cell="rnn", activation="relu", optimizer="sgd", learning_rate=1e3, units=16)
     (finished,) = train([run], task)
     assert finished.ended == "diverged"
@@ -106,14 +90,14 @@ def test_a_run_whose_loss_is_not_finite_has_diverged(task):
     assert np.all(np.isfinite(finished.curve("loss")[:-1]))
 
 
-def test_a_lower_target_is_met_earlier(task):
+def test_a_lower_target_is_met_earlier(task, a_run):
     strict, lax = a_run(epochs=300), a_run(epochs=300, target=0.7)
     done = trained([strict, lax], task)
     assert done[lax].epochs < done[strict].epochs
     np.testing.assert_array_equal(done[lax].curves, done[strict].curves[: done[lax].epochs])
 
 
-def test_runs_may_be_offered_in_answer_to_finished_ones(task):
+def test_runs_may_be_offered_in_answer_to_finished_ones(task, a_run):
     finished: list[FinishedRun] = []
 
     def asking():

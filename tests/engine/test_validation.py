@@ -24,8 +24,8 @@ def split(task: Task, records: int) -> Task:
 
 CASES: dict[str, tuple[Task, dict[str, Any]]] = {
     "classes": (
-        make_task("first-value", {"records": 90}),
-        {"units": 5, "batch_size": 16, "learning_rate": 0.02},
+        make_task("first-value", {"records": 220}),
+        {"units": 5, "learning_rate": 0.02},
     ),
     "classes, few to validate on, wide": (
         make_task("first-value", {"records": 53}),

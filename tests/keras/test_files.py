@@ -43,7 +43,7 @@ FACTS_OF_IT = ModelFacts(
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return make_task("first-value", {"records": 60})
+    return make_task("first-value", {})
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def plain_keras(directory: Path, code: str) -> str:
 
 
 def test_a_file_has_the_weights_with_which_the_run_ended(task, path):
-    run = Run(Configuration(units=8, layers=2, learning_rate=0.02), 3, 120, 0.95)
+    run = Run(Configuration(units=8, learning_rate=0.02), 3, 120, 0.95)
     (stored,) = train([run], task)
     model, finished = trained_model(run, task)
     assert (finished.ended, finished.epochs) == (stored.ended, stored.epochs)

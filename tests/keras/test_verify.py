@@ -17,7 +17,7 @@ from sweep.results import TrialResult, TriedConfiguration, trial_results
 def study() -> Study:
     return Study.from_document(
         {
-            "task": {"name": "first-value", "records": 40},
+            "task": {"name": "first-value"},
             "space": {"optimizer": ["adam", "rmsprop"]},
             "training": {"units": 6, "learning_rate": 0.05, "epochs": 30, "replicates": 2},
         },
