@@ -40,8 +40,8 @@ MEMORY = 2 << 30
 # Commands are then shown as who installed sweep types them, however the tests were started.
 os.environ.pop("UV_RUN_RECURSION_DEPTH", None)
 
-# Where Python may keep no bytecode, each of the hundreds of processes that tests start would compile
-# sweep's sources anew.
+# Where Python may keep no bytecode, every process that a test starts would compile sweep's sources
+# anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 

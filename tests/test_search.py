@@ -101,8 +101,8 @@ LONGER = study(**LONGER_SETTINGS)
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'sweep.db'}"
+def url(sqlite_storage: str) -> str:
+    return sqlite_storage
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -317,10 +317,10 @@ def test_another_study_under_the_same_name_is_refused_and_the_difference_shown(u
     assert len(kept(url)) == 3
 
 
-def test_a_name_that_cannot_be_one_is_refused_before_anything_is_made(url: str) -> None:
+def test_a_name_that_cannot_be_one_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="name"):
-        run(study(search__trials=2), url, name="../there")
-    assert not Path(url.removeprefix("sqlite:///")).exists()
+        run(study(search__trials=2), f"sqlite:///{tmp_path / 'new.db'}", name="../there")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_data_that_changed_under_their_path_are_refused(url: str, tmp_path: Path) -> None:

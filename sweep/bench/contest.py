@@ -110,7 +110,8 @@ class Process:
 def environment(**more: str) -> dict[str, str]:
     """This process's environment for another Python, which finds the same packages.
 
-    The cache of compiled programs that this process may have chosen is not among it.
+    The cache of compiled programs that this process may have chosen is not among it, nor that Python
+    may keep no bytecode: who installs sweep compiles its sources once.
     """
     path = os.pathsep.join(entry for entry in sys.path if entry)
     flags = os.environ.get("TF_XLA_FLAGS", "").split()
@@ -119,4 +120,5 @@ def environment(**more: str) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_XLA_FLAGS": " ".join(flag for flag in flags if "persistent_cache" not in flag),
     }
-    return {**os.environ, **own, **more}
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, **own, **more}

@@ -171,8 +171,8 @@ def test_the_sentence_over_the_curves_is_about_those_that_are_shown(open_report,
     assert page.inner_text("#plot-curves-finding") == finding
 
 
-def test_the_navigation_shows_its_last_entry_whole(open_report, path):
-    page = open_report(path).page
+def test_the_navigation_shows_its_last_entry_whole(reader):
+    page = reader.page
     for width in (800, 1024, 1280):
         page.set_viewport_size({"width": width, "height": 900})
         right = page.evaluate(
@@ -343,8 +343,13 @@ def test_a_phone_needs_no_sideways_scrolling(open_report, path):
     assert phone.page.evaluate("document.getElementById('plot-curves')._fullLayout.width") <= 390
 
 
-def test_dark_readers_get_a_dark_page_and_the_figures_follow_a_change(open_report, path):
-    page = open_report(path, color_scheme="dark").page
+@pytest.fixture(scope="module")
+def dark(open_report, path) -> Page:
+    return open_report(path, color_scheme="dark").page
+
+
+def test_dark_readers_get_a_dark_page_and_the_figures_follow_a_change(dark):
+    page = dark
     background = "getComputedStyle(document.body).backgroundColor"
     line = "document.getElementById('plot-curves').data.find((t) => t.meta === 'median').line.color"
     assert page.evaluate(background) == "rgb(21, 23, 27)"
@@ -352,10 +357,17 @@ def test_dark_readers_get_a_dark_page_and_the_figures_follow_a_change(open_repor
     page.emulate_media(color_scheme="light")
     page.wait_for_function(f"() => {line} === '#0072b2'")
     assert page.evaluate(background) == "rgb(253, 253, 251)"
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"() => {line} === '#56b4e9'")
 
 
-def test_on_paper_the_page_is_light_without_controls_and_unfolded(open_report, path, tmp_path):
-    page = open_report(path, color_scheme="dark").page
+def test_text_is_dark_enough_on_its_background(dark, reader):
+    for page in (dark, reader.page):
+        assert page.evaluate(CONTRAST) >= 4.5
+
+
+def test_on_paper_the_page_is_light_without_controls_and_unfolded(dark, tmp_path):
+    page = dark
     folded = "document.querySelectorAll('details:not([open])').length"
     before = page.evaluate(folded)
     assert before
@@ -373,13 +385,6 @@ def test_on_paper_the_page_is_light_without_controls_and_unfolded(open_report, p
     assert not page.locator("nav").is_visible()
     assert not page.locator(".controls").first.is_visible()
     assert page.locator("#chips").is_visible()
-
-
-def test_text_is_dark_enough_on_its_background(open_report, path):
-    page = open_report(path).page
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        assert page.evaluate(CONTRAST) >= 4.5
 
 
 CONTRAST = """() => {

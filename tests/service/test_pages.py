@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +198,7 @@ def test_axe_finds_no_violation_on_any_page(
     found: list[Any] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        for scheme, width in product(("light", "dark"), (1280, 390)):
+        for scheme, width in (("light", 1280), ("dark", 390)):
             # axe is a script that the pages' own policy would not let in.
             page = browser.new_page(
                 viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True

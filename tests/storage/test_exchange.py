@@ -1,6 +1,7 @@
 """Studies go from one storage into another, whole and once."""
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,9 +28,11 @@ from studies.errors import BadInput
 def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Another storage, of each kind: so each kind is imported into each."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/elsewhere.db"
+        file = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "elsewhere.db")
+        url = f"sqlite:///{file}"
     else:
-        url = request.getfixturevalue("new_postgresql")()
+        make, template = map(request.getfixturevalue, ("new_postgresql", "postgresql_template"))
+        url = make(template)
     with open_database(url) as opened:
         yield opened
 
