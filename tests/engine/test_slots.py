@@ -44,14 +44,14 @@ def short(a_run: Make) -> list[Run]:
 def test_a_thread_that_fails_loses_nothing_that_the_others_finish(
     task: Task, a_run: Make, short: list[Run], monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    doomed = a_run(0, layers=2, epochs=3)
+    doomed = a_run(0, cell="rnn", epochs=3)
     monkeypatch.setattr(slots, "PATIENCE", 120.0)
     whole = Population.advance
     began, done = threading.Event(), threading.Event()
     finished_beside: list[FinishedRun] = []
 
     def advance(self: Population, arrivals: list[Run]) -> list[FinishedRun]:
-        if self.shape.layers == 2:
+        if self.shape.cell == "rnn":
             assert (done if moment == "after the others" else began).wait(120)
             raise Broken
         began.set()
@@ -145,7 +145,7 @@ def test_it_is_told_once_when_the_first_program_trains(task: Task, short: list[R
 def test_little_memory_trains_the_same_with_fewer_populations(
     task: Task, a_run: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shapes = [{"cell": "rnn"}, {"cell": "rnn", "layers": 2}, {}]
+    shapes = [{"cell": "rnn"}, {"cell": "gru"}, {}]
     runs = [a_run(seed, epochs=12, **shapes[seed % 3]) for seed in range(12)]
     much = {finished.run: finished for finished in train(runs, task, threads=1)}
     alive: list[int] = []

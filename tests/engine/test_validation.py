@@ -32,7 +32,7 @@ CASES: dict[str, tuple[Task, dict[str, Any]]] = {
         {"units": 20, "cell": "gru", "optimizer": "sgd", "learning_rate": 0.1},
     ),
     "values": (
-        make_task("adding", {"records": 60}),
+        make_task("adding", {"records": 60, "shortest": 6}),
         {"units": 7, "batch_size": 20, "learning_rate": 0.01},
     ),
     "sets of unequal length": (
