@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from studies.errors import BadInput
-from studies.functions import short_name
-from studies.own import is_imported
 from sweep.cli.options import (
     DEFAULT_STORAGE,
     Json,
@@ -272,6 +270,8 @@ def stored_study(
     """A study's results and its data, read or made again; BadInput where those have changed, or
     where its models are not ours to train."""
     from storage.database import open_database
+    from studies.functions import short_name
+    from studies.own import is_imported
     from studies.study import CsvTask
     from sweep.keras.data import load_data
     from sweep.results import read_results
