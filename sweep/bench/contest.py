@@ -110,8 +110,8 @@ class Process:
 def environment(**more: str) -> dict[str, str]:
     """This process's environment for another Python, which finds the same packages.
 
-    Not among it are the cache of compiled programs that this process may have chosen, and that
-    Python may keep no bytecode: who uses sweep has its sources compiled once.
+    Left out are the cache of compiled programs that this process may have chosen, and
+    PYTHONDONTWRITEBYTECODE: who uses sweep has its sources compiled once.
     """
     path = os.pathsep.join(entry for entry in sys.path if entry)
     flags = os.environ.get("TF_XLA_FLAGS", "").split()

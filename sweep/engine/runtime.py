@@ -37,7 +37,7 @@ _tensorflow: Any = None
 
 
 def prepare() -> Any:
-    """Import TensorFlow once and return the module.
+    """Import TensorFlow once, without Keras, and return the module.
 
     Sets, unless the environment already says otherwise: a persistent cache of compiled programs in
     the user's cache directory (`SWEEP_CACHE` names another), and one thread for each of XLA's
@@ -82,30 +82,35 @@ def uncollected() -> Generator[None]:
 
 @contextmanager
 def _without_keras() -> Generator[None]:
-    """Within this, Keras cannot be imported by this thread, unless it is there already.
+    """Within this, the first import of Keras by this thread is refused, unless it is there already.
 
     TensorFlow ends its import with Keras's, which with what that brings along, matplotlib and
-    scikit-learn where they are installed, is two fifths of the time; where Keras cannot be imported
-    it goes on. The engine needs none of it, and `tensorflow.keras` imports it when it is used.
+    scikit-learn where they are installed, is two fifths of the time. The engine needs none of it,
+    and `tensorflow.keras` imports it when it is used.
     """
     finder = _NoKeras(threading.get_ident())
-    sys.meta_path.insert(0, finder)
+    # Other threads may be walking over the list that is there.
+    sys.meta_path = [finder, *sys.meta_path]
     try:
         yield
     finally:
-        sys.meta_path.remove(finder)
+        sys.meta_path = [other for other in sys.meta_path if other is not finder]
 
 
 class _NoKeras(MetaPathFinder, Loader):
-    """Finds Keras, since TensorFlow notes where it lies, and refuses to load it in one thread."""
+    """Finds Keras, since TensorFlow notes where it lies, and refuses to load it, once, in a thread.
+
+    TensorFlow 2.21 goes on where Keras cannot be imported; one that does not would fail to import.
+    """
 
     def __init__(self, thread: int) -> None:
-        self.thread = thread
+        self._thread = thread
+        self._refused = False
 
     def find_spec(
         self, fullname: str, path: object = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != "keras" or threading.get_ident() != self.thread:
+        if fullname != "keras" or self._refused or threading.get_ident() != self._thread:
             return None
         spec = PathFinder.find_spec(fullname)
         if spec is not None:
@@ -113,6 +118,7 @@ class _NoKeras(MetaPathFinder, Loader):
         return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        self._refused = True
         raise ImportError("Keras is imported by who uses it", name=spec.name)
 
     def exec_module(self, module: ModuleType) -> None:

@@ -1,6 +1,5 @@
 """A study's data, loaded so that a person's function finds Keras as the rest of a run does."""
 
-import os
 import sys
 from collections.abc import Callable
 
@@ -18,8 +17,9 @@ def load_data(
     """
     if isinstance(study.task, FunctionTask) and allow_code:
         from sweep.engine import prepare
+        from sweep.keras.model import keras_on_tensorflow
 
-        if "keras" not in sys.modules:
-            os.environ["KERAS_BACKEND"] = "tensorflow"
         prepare()
+        if "keras" not in sys.modules:
+            keras_on_tensorflow()
     return study.load_task(allow_code=allow_code, say=say)

@@ -29,7 +29,7 @@ for _ in range(int(sys.argv[1])):
     tf.function(lambda x: x + 1.0)(tf.constant(1.0))
 y = np.arange(8) % 2
 for steps in sys.argv[2:]:
-    lengths = np.arange(1, 9, dtype=np.int32)
+    lengths = np.minimum(np.arange(1, 9), int(steps)).astype(np.int32)
     within = np.arange(int(steps)) < lengths[:, None]
     x = (within * (1.0 + y[:, None])).astype(np.float32)
     task = Task("first", x[:, :, None], y.astype(np.int32), ("0", "1"), lengths=lengths)

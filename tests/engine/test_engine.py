@@ -18,7 +18,7 @@ def trained(runs: list[Run], task: Task, **options: int) -> dict[Run, FinishedRu
 @pytest.fixture(scope="module")
 def company(a_run) -> list[Run]:
     return [
-        a_run(seed, units=units, optimizer=optimizer, epochs=epochs)
+        a_run(seed, layers=2, units=units, optimizer=optimizer, epochs=epochs)
         for seed in range(4)
         for units, optimizer, epochs in [(5, "adam", 12), (8, "sgd", 7), (16, "rmsprop", 23)]
     ]
@@ -45,9 +45,9 @@ def test_the_number_of_threads_and_the_length_of_chunks_change_no_curve(task, co
         np.testing.assert_array_equal(one[run].curves, two[run].curves)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_a_loop_over_steps_computes_what_unrolled_steps_do(cell, task, monkeypatch, a_run):
-    run = a_run(cell=cell, epochs=6)
+@pytest.mark.parametrize(("cell", "layers"), [("lstm", 1), ("gru", 2), ("rnn", 1)])
+def test_a_loop_over_steps_computes_what_unrolled_steps_do(cell, layers, task, monkeypatch, a_run):
+    run = a_run(cell=cell, layers=layers, epochs=6)
     unrolled = trained([run], task)[run]
     monkeypatch.setattr(sequences, "UNROLLED", 2)
     compiled.cache_clear()

@@ -104,7 +104,8 @@ loaded = "keras" in sys.modules
 import tensorflow
 dense = tensorflow.keras.layers.Dense
 import keras
-print(loaded, dense is keras.layers.Dense, importlib.util.find_spec("keras").loader)
+from tensorflow.keras.layers import Dense
+print(loaded, dense is Dense is keras.layers.Dense, importlib.util.find_spec("keras").loader)
 """
 
 

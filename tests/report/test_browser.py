@@ -385,6 +385,7 @@ def test_on_paper_the_page_is_light_without_controls_and_unfolded(dark, tmp_path
     assert not page.locator("nav").is_visible()
     assert not page.locator(".controls").first.is_visible()
     assert page.locator("#chips").is_visible()
+    page.emulate_media(media="screen")
 
 
 CONTRAST = """() => {
