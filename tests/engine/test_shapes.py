@@ -62,7 +62,7 @@ They are trained in two layers, of which the upper one reads what the lower one 
 
 
 @pytest.mark.parametrize(("cell", "activation"), [("lstm", "tanh"), *PADDED])
-@settings(max_examples=15)
+@settings(max_examples=5)
 @given(varied=st.lists(OPTIMIZERS, min_size=1, max_size=16))
 def test_units_that_pad_a_model_stay_exactly_zero(
     task: Task, cell: str, activation: str, varied: list[dict[str, Any]]

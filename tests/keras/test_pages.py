@@ -16,6 +16,13 @@ from sweep.search import run_study
 
 PAGES = Path(sweep.keras.__file__).parent
 
+HALVES = {
+    "[0.03, 0.1]": "[0.1]",
+    "n_trials=4": "n_trials=2",
+    "max_trials=4": "max_trials=2",
+    "\ntrials = 4\n": "\ntrials = 2\n",
+}
+
 Settings = tuple[tuple[str, Any], ...]
 
 
@@ -37,8 +44,16 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert optunas["hello.toml"] == tuners["hello.toml"]
     directory = tmp_path_factory.mktemp("pages")
     for name, text in {**optunas, **tuners}.items():
-        (directory / name).write_text(text)
+        (directory / name).write_text(halved(text))
     return directory
+
+
+def halved(text: str) -> str:
+    """A page's program, or its study, with half of its grid, which takes half as long."""
+    for whole, half in HALVES.items():
+        text = text.replace(whole, half)
+    assert "0.03" not in text
+    return text
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +61,9 @@ def ours(here: Path) -> dict[Settings, float]:
     """What sweep finds: the value of each configuration."""
     url = f"sqlite:///{here / 'sweep.db'}"
     result = run_study(read_study(here / "hello.toml"), url, allow_code=True).result
-    assert [run.error for trial in result.trials for run in trial.runs] == [None] * 8
+    assert [run.error for trial in result.trials for run in trial.runs] == [None] * 4
     found = {tuple(sorted(trial.params.items())): trial.values[0] for trial in result.trials}
-    assert len(found) == 4
+    assert len(found) == 2
     return found
 
 

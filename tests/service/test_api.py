@@ -93,7 +93,7 @@ TABLES = st.dictionaries(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=st.fixed_dictionaries({"name": st.just("fuzz"), "study": TABLES | st.text()}) | JSON)
 def test_no_document_makes_the_server_fail(client: httpx.Client, asked: Any) -> None:
     answer = client.post("/v1/studies", content=json.dumps(asked).encode())
@@ -101,7 +101,7 @@ def test_no_document_makes_the_server_fail(client: httpx.Client, asked: Any) -> 
     assert answer.json()["error"]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=st.binary(max_size=300), text=st.text(max_size=100))
 def test_no_bytes_and_no_csv_make_the_server_fail(
     client: httpx.Client, raw: bytes, text: str
