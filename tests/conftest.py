@@ -12,6 +12,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ FLAGS = [
     "--disable-sync",
 ]
 
+WAITING = ("test_coordinators.py", "test_execution.py", "test_patience.py", "test_session.py")
+
 MEMORY = 2 << 30
 """Bytes that have to be free in memory for PostgreSQL's files to lie there."""
 
@@ -44,6 +47,23 @@ os.environ.pop("UV_RUN_RECURSION_DEPTH", None)
 # anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that wait much, for processes, browsers and servers, take turns with those that compile
+    programs, which keeps more than a core busy; all others come last."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    kinds: dict[str, list[Path]] = {"compile": [], "wait": [], "other": []}
+    for file in files:
+        folder = file.parent.name
+        waits = folder in ("workers", "service", "report") or file.name in WAITING
+        kind = "compile" if folder in ("engine", "bench") else "wait" if waits else "other"
+        kinds[kind].append(file)
+    turns = chain.from_iterable(zip_longest(kinds["compile"], kinds["wait"]))
+    order = [*(file for file in turns if file is not None), *kinds["other"]]
+    items[:] = [item for file in order for item in files[file]]
 
 
 def pytest_collection_finish() -> None:
