@@ -74,7 +74,7 @@ def pytest_collection_finish() -> None:
 
 
 set_hypothesis_home_dir(Path(__file__).parents[1] / ".pytest_cache" / "hypothesis")
-settings.register_profile("sweep", deadline=None, max_examples=50)
+settings.register_profile("sweep", deadline=None, max_examples=30)
 settings.load_profile("sweep")
 
 

@@ -62,7 +62,7 @@ model = "mymodels:build"
 width = 8
 epochs = 50
 replicates = 1
-time_limit = 8
+time_limit = 6
 """
 
 
@@ -106,7 +106,7 @@ def test_a_study_goes_on_whatever_its_models_do(study, tmp_path, capfd):
     assert "ValueError: a fault of theirs" in (trials["raise"].error or "")
     assert "its process ended with status 7" in (trials["die"].error or "")
     assert "I leave" in (trials["die"].error or "")
-    assert "took longer than time_limit = 8 seconds" in (trials["hang"].error or "")
+    assert "took longer than time_limit = 6 seconds" in (trials["hang"].error or "")
     assert "mymodels.py" in (trials["hang"].error or "")
     for trial in outcome.result.trials:
         assert np.isfinite(trial.values).all()

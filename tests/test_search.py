@@ -245,7 +245,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> str:
     return url
 
 
-@pytest.mark.parametrize("finished", [0, 30, 60])
+@pytest.mark.parametrize("finished", [0, 45])
 def test_an_interrupted_extension_ends_as_one_that_was_not_interrupted(
     url: str, extended: str, finished: int
 ) -> None:
