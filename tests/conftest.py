@@ -36,6 +36,7 @@ FLAGS = [
 ]
 
 WAITING = ("test_coordinators.py", "test_execution.py", "test_patience.py", "test_session.py")
+"""Files that wait much, beside those of whole folders."""
 
 MEMORY = 2 << 30
 """Bytes that have to be free in memory for PostgreSQL's files to lie there."""
@@ -183,6 +184,12 @@ def new_postgresql(postgresql_server: "PostgresServer") -> Iterator[Callable[...
 def postgresql_storage(new_postgresql: Callable[..., str], postgresql_template: str) -> str:
     """The same on PostgreSQL."""
     return new_postgresql(postgresql_template)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def storage_url(request: pytest.FixtureRequest) -> str:
+    """An address at which the tables are, and no study yet, on each kind of database."""
+    return request.getfixturevalue(f"{request.param}_storage")
 
 
 def _administrator(server: "PostgresServer") -> sa.Engine:

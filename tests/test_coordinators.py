@@ -49,9 +49,9 @@ except Exception as error:
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str:
-    return request.getfixturevalue(f"{request.param}_storage")
+@pytest.fixture
+def url(storage_url: str) -> str:
+    return storage_url
 
 
 @pytest.fixture(scope="module")

@@ -105,12 +105,6 @@ def url(sqlite_storage: str) -> str:
     return sqlite_storage
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def either(request: pytest.FixtureRequest) -> str:
-    """An address on each kind of database."""
-    return request.getfixturevalue(f"{request.param}_storage")
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The storage of the study run at once."""
@@ -129,8 +123,8 @@ def kept(url: str, name: str = "tried") -> list[StoredTrial]:
         return [] if stored is None else read_trials(db, stored.uuid)
 
 
-def test_a_study_ends_with_all_its_trials_and_their_replicates(either: str) -> None:
-    outcome = run(study(), either)
+def test_a_study_ends_with_all_its_trials_and_their_replicates(storage_url: str) -> None:
+    outcome = run(study(), storage_url)
     assert [trial.number for trial in outcome.result.trials] == list(range(25))
     assert {len(trial.runs) for trial in outcome.result.trials} == {3}
     assert outcome.runs_trained == 75
@@ -142,11 +136,11 @@ def test_a_study_ends_with_all_its_trials_and_their_replicates(either: str) -> N
         assert [r.epochs for r in trial.runs] == [curve(r.run, task).epochs for r in trial.runs]
 
 
-def test_plain_optuna_reads_values_parameters_and_attributes(either: str) -> None:
+def test_plain_optuna_reads_values_parameters_and_attributes(storage_url: str) -> None:
     import optuna
 
-    outcome = run(study(search__trials=4), either)
-    there = optuna.load_study(study_name="tried", storage=either).trials
+    outcome = run(study(search__trials=4), storage_url)
+    there = optuna.load_study(study_name="tried", storage=storage_url).trials
     assert [trial.params for trial in there] == [trial.params for trial in outcome.result.trials]
     for trial, result in zip(there, outcome.result.trials, strict=True):
         assert trial.values == [result.summary.objective]
@@ -168,12 +162,12 @@ def test_an_interrupted_study_goes_on_to_the_very_same_trials(
     assert_same(kept(url), kept(whole))
 
 
-def test_a_study_interrupted_again_and_again_is_the_same(either: str, whole: str) -> None:
+def test_a_study_interrupted_again_and_again_is_the_same(storage_url: str, whole: str) -> None:
     for _ in range(6):
         with pytest.raises(KeyboardInterrupt):
-            run(study(), either, Engine(stop_after=11))
-    run(study(), either)
-    assert_same(kept(either), kept(whole))
+            run(study(), storage_url, Engine(stop_after=11))
+    run(study(), storage_url)
+    assert_same(kept(storage_url), kept(whole))
 
 
 def killed_after(runs: int, url: str, settings: dict[str, Any]) -> int:
@@ -188,12 +182,12 @@ def killed_after(runs: int, url: str, settings: dict[str, Any]) -> int:
     return subprocess.run(words, check=False).returncode
 
 
-def test_a_killed_process_loses_no_finished_run(either: str, whole: str) -> None:
-    assert killed_after(40, either, {}) == 9
+def test_a_killed_process_loses_no_finished_run(storage_url: str, whole: str) -> None:
+    assert killed_after(40, storage_url, {}) == 9
     rest = Engine()
-    run(study(), either, rest)
+    run(study(), storage_url, rest)
     assert len(rest.trained) == 75 - 40
-    assert_same(kept(either), kept(whole))
+    assert_same(kept(storage_url), kept(whole))
 
 
 def test_more_trials_equal_having_asked_for_them_at_once(url: str, whole: str) -> None:
@@ -260,13 +254,13 @@ def test_an_interrupted_extension_ends_as_one_that_was_not_interrupted(
 
 
 def test_an_extension_killed_again_and_again_ends_as_one_that_was_not(
-    either: str, extended: str
+    storage_url: str, extended: str
 ) -> None:
-    run(SHORT, either)
+    run(SHORT, storage_url)
     for runs in (3, 34, 21):
-        assert killed_after(runs, either, LONGER_SETTINGS) == 9
-    run(LONGER, either)
-    assert_same(kept(either), kept(extended))
+        assert killed_after(runs, storage_url, LONGER_SETTINGS) == 9
+    run(LONGER, storage_url)
+    assert_same(kept(storage_url), kept(extended))
 
 
 def test_an_extension_in_midst_of_the_search_shows_later_trials_other_values(
@@ -355,43 +349,47 @@ def test_a_file_that_is_elsewhere_now_or_read_otherwise_is_the_same_task_if_its_
         run(again, url)
 
 
-def test_a_description_is_carried_over_when_the_study_goes_on(either: str) -> None:
+def test_a_description_is_carried_over_when_the_study_goes_on(storage_url: str) -> None:
     import optuna
 
-    run(study(search__trials=3), either)
+    run(study(search__trials=3), storage_url)
     again = study(search__trials=3, description="What it says now.")
     engine = Engine()
-    assert run(again, either, engine).result.study.description == "What it says now."
+    assert run(again, storage_url, engine).result.study.description == "What it says now."
     assert engine.trained == []
-    there = optuna.load_study(study_name="tried", storage=either)
+    there = optuna.load_study(study_name="tried", storage=storage_url)
     assert there.user_attrs["study_file"]["description"] == "What it says now."
 
 
-def test_trials_of_others_in_the_copy_are_refused_before_anything_is_trained(either: str) -> None:
+def test_trials_of_others_in_the_copy_are_refused_before_anything_is_trained(
+    storage_url: str,
+) -> None:
     import optuna
 
-    run(study(search__trials=3), either)
-    optuna.load_study(study_name="tried", storage=either).ask()
+    run(study(search__trials=3), storage_url)
+    optuna.load_study(study_name="tried", storage=storage_url).ask()
     engine = Engine()
     with pytest.raises(BadInput, match="has trials that sweep did not make"):
-        run(study(search__trials=6), either, engine)
+        run(study(search__trials=6), storage_url, engine)
     assert engine.trained == []
-    assert len(kept(either)) == 3
+    assert len(kept(storage_url)) == 3
 
 
-def test_runs_found_in_a_study_that_is_deleted_meanwhile_are_kept_all_the_same(either: str) -> None:
-    run(study(search__trials=4), either, name="first")
+def test_runs_found_in_a_study_that_is_deleted_meanwhile_are_kept_all_the_same(
+    storage_url: str,
+) -> None:
+    run(study(search__trials=4), storage_url, name="first")
 
     def train(runs: Iterable[Run | None], task: Task) -> Iterator[FinishedRun]:
         found = True
         for finished in Engine()(runs, task):
             if found:
-                with open_database(either) as db:
+                with open_database(storage_url) as db:
                     delete_study(db, "first")
                 found = False
             yield finished
 
-    outcome = run_study(study(search__trials=12), either, train=train)
+    outcome = run_study(study(search__trials=12), storage_url, train=train)
     assert outcome.runs_found == 12
     assert {len(trial.runs) for trial in outcome.result.trials} == {3}
 

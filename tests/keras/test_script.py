@@ -132,7 +132,7 @@ def test_scripts_print_the_epochs_that_the_engine_measured():
             1,
             120,
         ),
-        Run(Configuration(units=5, optimizer="rmsprop"), 2, 3),
+        Run(Configuration(units=5, layers=2, optimizer="rmsprop"), 2, 3),
         Run(
             Configuration(
                 cell="rnn",

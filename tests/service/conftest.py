@@ -84,9 +84,9 @@ def quick() -> Engine:
     return Engine(10_000)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str:
-    return request.getfixturevalue(f"{request.param}_storage")
+@pytest.fixture
+def url(storage_url: str) -> str:
+    return storage_url
 
 
 @pytest.fixture

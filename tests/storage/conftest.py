@@ -31,12 +31,6 @@ ROOT = Path(storage.__file__).parent.parent
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def storage_url(request: pytest.FixtureRequest) -> str:
-    """An address at which the tables are, and no study yet."""
-    return request.getfixturevalue(f"{request.param}_storage")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An address at which nothing is yet."""
     if request.param == "sqlite":
