@@ -11,16 +11,14 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
-from importlib.resources import files
 from typing import Annotated, Any
 from urllib.parse import quote, unquote
 
 from fastapi import FastAPI, Form, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from storage import queue
@@ -37,6 +35,7 @@ from sweep.service import api
 from sweep.service.guard import COOKIE, FAULT, PAGE_POLICY, Guard, Token
 from sweep.service.limits import Limits, TooLarge
 from sweep.service.metrics import CONTENT_TYPE, metrics
+from sweep.service.pages import problem, refusal, shown, text
 
 DASHBOARD = ("/dashboard", "/static", "/api", "/artifacts", "/csv")
 """The first parts of the addresses that Optuna's dashboard answers."""
@@ -105,7 +104,7 @@ def _answer_errors(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query"))
-        return JSONResponse({"error": f"{where}: {first['msg']}"}, 400)
+        return refusal(request.scope, 400, f"{where}: {first['msg']}")
 
     def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -121,34 +120,10 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
 
 
-def shown(part: str, status: int = 200, **more: Any) -> HTMLResponse:
-    """A page of ours: `start`, `state` (a part of it), `login` or `error`."""
-    values = {"part": part, "version": versions()["sweep"], **more}
-    headers = {"Cache-Control": "no-store"}
-    return HTMLResponse(_template().render(values), status, headers=headers)
-
-
-def problem(status: int, message: str) -> HTMLResponse:
-    """A page that says what is wrong."""
-    titles = {404: "There is nothing here", 503: "Not just now"}
-    title = titles.get(status, "That cannot be done")
-    return shown("error", status, message=message, title=title)
-
-
 def not_now(error: Exception) -> str:
     """A storage's failure in words for who asks a server, and has no command that goes on."""
     cause = error.__cause__ if isinstance(error, Lost) else None
     return f"{cause or error}; ask again in a while"
-
-
-def refusal(
-    scope: Scope, status: int, message: str, headers: Mapping[str, str] | None = None
-) -> Response:
-    """What is wrong, as a page to a person who opens an address, and as JSON to a program."""
-    accepted = Headers(scope=scope).get("accept", "")
-    if "text/html" in accepted and not scope["path"].startswith("/v1/"):
-        return problem(status, message)
-    return JSONResponse({"error": message}, status, headers=headers)
 
 
 def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> None:
@@ -244,10 +219,10 @@ def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> N
     @app.get("/assets/{name}", include_in_schema=False)
     def asset(name: str) -> Response:
         if name == "service.css":
-            style = _text("sweep.report", "report.css") + _text("sweep.service", "service.css")
+            style = text("sweep.report", "report.css") + text("sweep.service", "service.css")
             return Response(style, media_type="text/css")
         if name == "service.js":
-            return Response(_text("sweep.service", "service.js"), media_type="text/javascript")
+            return Response(text("sweep.service", "service.js"), media_type="text/javascript")
         return JSONResponse({"error": "there is no such file"}, 404)
 
     @app.get("/favicon.ico", include_in_schema=False)
@@ -413,18 +388,3 @@ def policy(page: str) -> str:
         "connect-src 'self'; img-src data: blob:; font-src data:; frame-ancestors 'none'; "
         "base-uri 'none'; form-action 'none'"
     )
-
-
-@cache
-def _text(package: str, name: str) -> str:
-    return files(package).joinpath(name).read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(_text("sweep.service", "page.html.j2"))

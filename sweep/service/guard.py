@@ -15,12 +15,13 @@ from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from studies.errors import BadInput
 from sweep.service.limits import Limits, TooLarge, check_size
 from sweep.service.logs import log
+from sweep.service.pages import of_programs, refusal
 
 COOKIE = "sweep_session"
 
@@ -131,10 +132,10 @@ class Guard:
                 raise
             return message
 
-        refusal = self._refusal(request)
+        refused = self._refused(request)
         try:
-            if refusal is not None:
-                await refusal(scope, receive, answer)
+            if refused is not None:
+                await refused(scope, receive, answer)
             else:
                 try:
                     await self._app(scope, take, answer)
@@ -143,10 +144,10 @@ class Guard:
                 except Exception:
                     log("fault", fault=True, method=scope["method"], path=scope["path"])
                     if not status:
-                        await _error(500, FAULT)(scope, receive, answer)
+                        await refusal(scope, 500, FAULT)(scope, receive, answer)
             if over is not None and not status:
-                refusal, over = _error(413, str(over)), None
-                await refusal(scope, receive, answer)
+                said, over = str(over), None
+                await refusal(scope, 413, said)(scope, receive, answer)
         finally:
             if scope["path"] not in ("/health", "/parts", "/metrics"):
                 milliseconds = round(1000 * (time.monotonic() - began))
@@ -158,34 +159,36 @@ class Guard:
                     milliseconds=milliseconds,
                 )
 
-    def _refusal(self, request: Request) -> Response | None:
+    def _refused(self, request: Request) -> Response | None:
         """What is answered to who may not ask this; None to who may."""
-        headers = request.headers
+        headers, scope = request.headers, request.scope
         name = _name(headers.get("host", ""))
-        if name not in self._hosts and name != _reached(request.scope):
-            return _error(
+        if name not in self._hosts and name != _reached(scope):
+            return refusal(
+                scope,
                 421,
                 f"this server is not known as {name[:200]!r}; whoever serves it can name it: "
                 "--allowed-host",
             )
         if request.method not in ("GET", "HEAD", "OPTIONS") and _from_elsewhere(headers):
-            return _error(403, "a page of another site must not send this")
+            return refusal(scope, 403, "a page of another site must not send this")
         length = headers.get("content-length", "0")
         if not length.isdecimal():
-            return _error(400, "Content-Length is no number")
+            return refusal(scope, 400, "Content-Length is no number")
         try:
             check_size(int(length[:18]), self._limits)
         except TooLarge as error:
-            return _error(413, str(error))
-        if self._token is None or request.scope["path"] in OPEN or self._is_known(request):
+            return refusal(scope, 413, str(error))
+        if self._token is None or scope["path"] in OPEN or self._is_known(request):
             return None
-        if "text/html" in headers.get("accept", "") and request.method == "GET":
-            asked = quote(request.scope["path"], safe="/")
+        reads = request.method == "GET"
+        if "text/html" in headers.get("accept", "") and (reads or not of_programs(scope)):
+            # What a form sent is lost with the sign-in; the forms are on the first page.
+            asked = quote(scope["path"], safe="/") if reads else "/"
             return RedirectResponse("/login" + (f"?next={asked}" if asked != "/" else ""), 303)
         wrong = "that is not the token" if "authorization" in headers else "a token is needed"
-        refused = _error(401, f"{wrong}: Authorization: Bearer TOKEN")
-        refused.headers["WWW-Authenticate"] = "Bearer"
-        return refused
+        said = {"WWW-Authenticate": "Bearer"}
+        return refusal(scope, 401, f"{wrong}: Authorization: Bearer TOKEN", said)
 
     def _is_known(self, request: Request) -> bool:
         assert self._token is not None
@@ -220,7 +223,3 @@ def _from_elsewhere(headers: Headers) -> bool:
         return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
     except ValueError:
         return True
-
-
-def _error(status: int, message: str) -> Response:
-    return JSONResponse({"error": message}, status)

@@ -110,6 +110,36 @@ def test_a_browser_signs_in_and_its_cookie_does_not_tell_the_token(locked: httpx
     assert locked.get("/v1/queue").status_code == 401
 
 
+def test_a_form_sent_after_the_sign_in_has_ended_leads_to_it_and_a_program_is_told(
+    locked: httpx.Client,
+) -> None:
+    person = {"Accept": "text/html,*/*"}
+    for path in ("/submit", "/cancel"):
+        answer = locked.post(path, data={"name": "x"}, headers=person)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    answer = locked.post("/v1/studies", json={}, headers=person)
+    assert "a token is needed" in error_of(answer, 401)
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_browser_is_refused_with_a_page(client: httpx.Client) -> None:
+    person = {"Accept": "text/html,*/*"}
+    elsewhere = {**person, "Origin": "http://evil.example"}
+    for status, said, answer in [
+        (403, "another site", client.post("/cancel", data={"name": "x"}, headers=elsewhere)),
+        (
+            421,
+            "known as &#39;x.example&#39;",
+            client.get("/", headers={**person, "Host": "x.example"}),
+        ),
+        (400, "name: Field required", client.post("/cancel", headers=person)),
+        (413, "--max-upload", client.post("/submit", content=b"x" * 200_000, headers=person)),
+    ]:
+        assert answer.status_code == status
+        assert said in answer.text
+        assert "<h1>That cannot be done</h1>" in answer.text
+
+
 @pytest.mark.parametrize(
     "headers",
     [
