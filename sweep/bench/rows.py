@@ -20,7 +20,9 @@ class Goal:
 
     def met(self, result: "Result") -> bool | None:
         """Whether a result meets it; None where nothing was measured."""
-        measured = result.document()[self.of]
+        if result.ratio is None:
+            return None
+        measured = _finite(result.ratio.value if self.of == "value" else result.ratio.ratio)
         if measured is None:
             return None
         return measured >= self.bound if self.kind == "least" else measured <= self.bound
@@ -79,9 +81,16 @@ class Result:
             "compares": self.row.says,
             "ratio_is": self.row.meaning,
             "rounds": None if r is None else r.rounds,
+            "goal": self._goal(),
             "note": self.note,
             "skipped": self.skipped,
         }
+
+    def _goal(self) -> dict[str, Any] | None:
+        goal = self.row.goal
+        if goal is None:
+            return None
+        return {"of": goal.of, goal.kind: goal.bound, "met": goal.met(self)}
 
 
 @dataclass(frozen=True)

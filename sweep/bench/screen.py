@@ -16,27 +16,36 @@ BUSY = 0.5
 """Load for each core above which the machine was doing something else."""
 
 
+MEASURED = (
+    "Every row is measured in rounds in which both sides take turns. The ratio is the median of "
+    f"the rounds’ own ratios, its spread their {100 * LOW:.0f} % to {100 * HIGH:.0f} % quantiles; "
+    "the values are the medians of each side."
+)
+"""How the figures were taken."""
+
+
 def screen(results: Sequence[Result], machine: dict[str, Any]) -> list[str]:
     """Lines of at most 80 columns: tables, notes, the machine, and how the figures were taken."""
     lines: list[str] = []
     for says, group in groupby(results, key=lambda result: result.row.says):
         lines += [*_table(says, list(group)), ""]
     lines += wrap(described(machine), WIDTH)
-    low, high = (f"{100 * share:.0f}" for share in (LOW, HIGH))
-    lines += wrap(
-        "Every row is measured in rounds in which both sides take turns. Shown are medians over "
-        f"the rounds, and the {low} % to {high} % quantiles of the rounds’ ratios.",
-        WIDTH,
-    )
+    lines += wrap(MEASURED, WIDTH)
     by_cpu = [r for r in results if r.cpu_ratio is not None and r.ratio is not None]
-    if by_cpu and machine["load"] is not None and machine["load"] > BUSY * machine["cores"]:
+    if by_cpu and busy(machine):
         told = ", ".join(f"{r.row.name} {_ratio(r, r.cpu_ratio)}" for r in by_cpu)
         lines += wrap(
-            "The machine was busy with something else. By processor seconds, which that changes "
-            f"little, the ratios are: {told}.",
+            "The machine was busy with something else. By processor seconds, of which that changes "
+            "little and where a side that uses several cores pays for each, the ratios are: "
+            f"{told}.",
             WIDTH,
         )
     return lines
+
+
+def busy(machine: dict[str, Any]) -> bool:
+    """Whether the machine did something else as the measurement began, as far as it says."""
+    return machine["load"] is not None and machine["load"] > BUSY * machine["cores"]
 
 
 def names(rows: Sequence[Any]) -> Iterator[str]:

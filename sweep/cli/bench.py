@@ -27,7 +27,7 @@ def bench(
 ) -> None:
     """Measure how fast sweep is, against stock Keras, JAX and this machine's peak."""
     from sweep.bench import BENCHES, Options, Result, chosen, measure
-    from sweep.bench.screen import names, screen
+    from sweep.bench.screen import MEASURED, busy, names, screen
 
     if listed:
         for line in names(chosen(rows or ["all"], BENCHES)):
@@ -47,7 +47,8 @@ def bench(
         if as_json:
             from sweep.cli.inspect import print_json
 
-            print_json({"machine": where, "rows": [result.document() for result in done]})
+            document = {"machine": where, "busy": busy(where), "measured": MEASURED}
+            print_json({**document, "rows": [result.document() for result in done]})
         elif done:
             for line in screen(done, where):
                 typer.echo(line)

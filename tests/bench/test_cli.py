@@ -53,6 +53,10 @@ def test_json_is_one_document_with_machine_and_rows(made_up: list[Any]):
     assert by_name["jax-3x15-64"]["ratio"] is None
     for row in document["rows"]:
         assert {"name", "value", "unit", "peer_value", "ratio", "low", "high"} <= row.keys()
+    assert by_name["start-help"]["goal"] == {"of": "value", "most": 0.5, "met": False}
+    assert by_name["jax-3x15-64"]["goal"] == {"of": "ratio", "least": 2.0, "met": None}
+    assert document["busy"] in (True, False)
+    assert "the median of the rounds’ own ratios" in document["measured"]
 
 
 def test_rounds_are_as_many_as_are_asked_for(made_up: list[Any]):
