@@ -52,18 +52,21 @@ sys.dont_write_bytecode = False
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that wait much, for processes, browsers and servers, take turns with those that compile
-    programs, which keeps more than a core busy; all others come last."""
+    programs, which keeps more than a core busy. Quick files come last: so no process is left with
+    nothing to do for long while another is at its last file."""
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
-    kinds: dict[str, list[Path]] = {"compile": [], "wait": [], "other": []}
+    kinds: dict[str, list[Path]] = {"compile": [], "wait": [], "other": [], "quick": []}
     for file in files:
         folder = file.parent.name
         waits = folder in ("workers", "service", "report") or file.name in WAITING
-        kind = "compile" if folder in ("engine", "bench") else "wait" if waits else "other"
+        quick = folder in ("analysis", "comparing", "explain", "studies")
+        compiles = folder in ("engine", "bench")
+        kind = "compile" if compiles else "wait" if waits else "quick" if quick else "other"
         kinds[kind].append(file)
     turns = chain.from_iterable(zip_longest(kinds["compile"], kinds["wait"]))
-    order = [*(file for file in turns if file is not None), *kinds["other"]]
+    order = [*(file for file in turns if file is not None), *kinds["other"], *kinds["quick"]]
     items[:] = [item for file in order for item in files[file]]
 
 

@@ -1,6 +1,7 @@
 """All contenders of a row do the same work, and do it."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -21,6 +22,9 @@ SMALL = Work(layers=1, units=6, models=2, learning_rate=0.02)
 
 IN_ONE = replace(SMALL, records=41, batch_size=64, learning_rate=0.05, to_target=True)
 """All records in one batch: their order, which `fit` draws for itself, then makes no difference."""
+
+LOOP = cache(keras_loop.Loop)
+"""Of a work once, since it takes long to compile."""
 
 
 def test_a_task_without_an_end_has_every_sequence_in_both_classes():
@@ -53,7 +57,7 @@ def test_flops_count_three_products_a_weight_and_record():
 def test_the_keras_loop_trains_as_keras_fit_does():
     run = SMALL.runs(4)[1]
     expected = train_in_keras(run, SMALL.task())
-    loop = keras_loop.Loop(SMALL)
+    loop = LOOP(SMALL)
     loop.start(seed=0)
     loop.epoch(0, 1)  # What another model left behind must not matter.
     loop.start(seed=run.seed)
@@ -66,12 +70,13 @@ def test_all_reach_the_target_in_the_same_epoch_from_the_same_seed():
     expected = [finished.epochs for finished in engines.to_target(IN_ONE)]
     assert all(1 < epochs < 300 for epochs in expected)
     assert [keras_fit.epochs_to_target(IN_ONE, seed) for seed in range(2)] == expected
-    loop = keras_loop.Loop(IN_ONE)
+    loop = LOOP(IN_ONE)
     assert [loop.epochs_to_target(seed) for seed in range(2)] == expected
 
 
 @pytest.mark.parametrize("kind", ["sweep", "keras", "keras-loop"])
-def test_a_size_is_so_many_model_epochs_or_models(kind):
+def test_a_size_is_so_many_model_epochs_or_models(kind, monkeypatch):
+    monkeypatch.setattr(keras_loop, "Loop", LOOP)
     prepared = CONTENDERS[kind].prepare(SMALL)
     assert prepared(2) == 2 * prepared(1) > 0
     models = CONTENDERS[kind].prepare(IN_ONE)(2)

@@ -92,7 +92,7 @@ CASES = [
         momentum=0.9,
         nesterov=True,
     ),
-    case("rmsprop with momentum", units=12, optimizer="rmsprop", momentum=0.8),
+    case("rmsprop with momentum", cell="rnn", units=8, optimizer="rmsprop", momentum=0.8),
     case("adagrad", units=12, optimizer="adagrad", learning_rate=0.1),
     case("adamw", units=12, optimizer="adamw", learning_rate=0.01),
     case("nadam", units=12, optimizer="nadam", learning_rate=0.01),
@@ -100,12 +100,10 @@ CASES = [
     *(
         case(
             f"{optimizer}, other settings",
-            quadrants,
             epochs=6,
             seed=3,
             cell="rnn",
             units=5,
-            batch_size=32,
             optimizer=optimizer,
             learning_rate=0.02,
             momentum=0.5,

@@ -33,7 +33,9 @@ OPTIMIZERS = st.fixed_dictionaries(
         "initial_accumulator_value": st.floats(0.0, 1.0),
         "kernel_initializer": st.sampled_from(["glorot_uniform", "random_normal", "zeros"]),
     }
-)
+).filter(lambda given: given["optimizer"] != "rmsprop" or given["momentum"] == 0.0)
+"""All but RMSprop with momentum, which has a program of its own: Keras's narrow models are held
+against one that is padded."""
 
 
 def data(records: int, timesteps: int = 3, features: int = 1) -> Task:

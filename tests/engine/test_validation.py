@@ -33,11 +33,11 @@ CASES: dict[str, tuple[Task, dict[str, Any]]] = {
     ),
     "values": (
         make_task("adding", {"records": 60, "shortest": 6}),
-        {"units": 7, "batch_size": 20, "learning_rate": 0.01},
+        {"cell": "rnn", "units": 7, "batch_size": 20, "learning_rate": 0.01},
     ),
     "sets of unequal length": (
         make_task("embedded-reber", {"records": 50}),
-        {"units": 6, "batch_size": 13, "learning_rate": 0.02},
+        {"cell": "rnn", "units": 6, "batch_size": 13, "learning_rate": 0.02},
     ),
 }
 

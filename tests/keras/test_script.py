@@ -27,7 +27,7 @@ def script_of(run: Run, ended: Any = "solved", epochs: int = 5, **more: Any) -> 
     return keras_script(finished, task, data, title="a study, trial 3", picture="a.png", **more)
 
 
-@pytest.mark.parametrize("number", range(30))
+@pytest.mark.parametrize("number", range(20))
 def test_a_script_makes_the_oracle_s_model_and_data(number):
     random = np.random.default_rng(number)
     configuration = random_configuration(random).model_copy(
