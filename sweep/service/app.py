@@ -35,7 +35,7 @@ from sweep.service import api
 from sweep.service.guard import COOKIE, FAULT, PAGE_POLICY, Guard, Token
 from sweep.service.limits import Limits, TooLarge
 from sweep.service.metrics import CONTENT_TYPE, metrics
-from sweep.service.pages import problem, refusal, shown, text
+from sweep.service.pages import installed_text, problem, refusal, shown
 
 DASHBOARD = ("/dashboard", "/static", "/api", "/artifacts", "/csv")
 """The first parts of the addresses that Optuna's dashboard answers."""
@@ -219,11 +219,13 @@ def _pages(app: FastAPI, db: Database, token: Token | None, limits: Limits) -> N
     @app.get("/assets/{name}", include_in_schema=False)
     def asset(name: str) -> Response:
         if name == "service.css":
-            style = text("sweep.report", "report.css") + text("sweep.service", "service.css")
-            return Response(style, media_type="text/css")
+            report = installed_text("sweep.report", "report.css")
+            own = installed_text("sweep.service", "service.css")
+            return Response(report + own, media_type="text/css")
         if name == "service.js":
-            return Response(text("sweep.service", "service.js"), media_type="text/javascript")
-        return JSONResponse({"error": "there is no such file"}, 404)
+            script = installed_text("sweep.service", "service.js")
+            return Response(script, media_type="text/javascript")
+        raise HTTPException(404)
 
     @app.get("/favicon.ico", include_in_schema=False)
     def icon() -> Response:

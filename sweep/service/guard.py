@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from studies.errors import BadInput
 from sweep.service.limits import Limits, TooLarge, check_size
 from sweep.service.logs import log
-from sweep.service.pages import of_programs, refusal
+from sweep.service.pages import is_api, refusal, wants_page
 
 COOKIE = "sweep_session"
 
@@ -181,14 +181,16 @@ class Guard:
             return refusal(scope, 413, str(error))
         if self._token is None or scope["path"] in OPEN or self._is_known(request):
             return None
-        reads = request.method == "GET"
-        if "text/html" in headers.get("accept", "") and (reads or not of_programs(scope)):
-            # What a form sent is lost with the sign-in; the forms are on the first page.
-            asked = quote(scope["path"], safe="/") if reads else "/"
-            return RedirectResponse("/login" + (f"?next={asked}" if asked != "/" else ""), 303)
+        if wants_page(scope):
+            if request.method in ("GET", "HEAD"):
+                asked = quote(scope["path"], safe="/")
+                return RedirectResponse("/login" + (f"?next={asked}" if asked != "/" else ""), 303)
+            if request.method == "POST" and not is_api(scope):
+                # What the form sent is lost; it can be filled in again after the sign-in.
+                return RedirectResponse("/login", 303)
         wrong = "that is not the token" if "authorization" in headers else "a token is needed"
-        said = {"WWW-Authenticate": "Bearer"}
-        return refusal(scope, 401, f"{wrong}: Authorization: Bearer TOKEN", said)
+        message = f"{wrong}: Authorization: Bearer TOKEN"
+        return refusal(scope, 401, message, {"WWW-Authenticate": "Bearer"})
 
     def _is_known(self, request: Request) -> bool:
         assert self._token is not None

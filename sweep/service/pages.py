@@ -1,4 +1,4 @@
-"""The server's own pages, and what it answers to who may not have what is asked for."""
+"""The server's own pages, and its answer where what is asked for cannot be had."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -11,6 +11,14 @@ from starlette.types import Scope
 
 from sweep.machine import versions
 
+TITLES = {
+    404: "There is nothing here",
+    421: "Not by this name",
+    500: "Something went wrong",
+    503: "Not just now",
+}
+"""What stands above a problem, if not that it cannot be done."""
+
 
 def shown(part: str, status: int = 200, **more: Any) -> HTMLResponse:
     """A page of ours: `start`, `state` (a part of it), `login` or `error`."""
@@ -21,28 +29,34 @@ def shown(part: str, status: int = 200, **more: Any) -> HTMLResponse:
 
 def problem(status: int, message: str) -> HTMLResponse:
     """A page that says what is wrong."""
-    titles = {404: "There is nothing here", 503: "Not just now"}
-    title = titles.get(status, "That cannot be done")
-    return shown("error", status, message=message, title=title)
+    title = TITLES.get(status, "That cannot be done")
+    # By another name the first page would be refused as well.
+    return shown("error", status, message=message, title=title, leads_home=status != 421)
 
 
 def refusal(
     scope: Scope, status: int, message: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """What is wrong, as a page to a person who opens an address, and as JSON to a program."""
-    accepted = Headers(scope=scope).get("accept", "")
-    if "text/html" in accepted and not of_programs(scope):
-        return problem(status, message)
-    return JSONResponse({"error": message}, status, headers=headers)
+    """What is wrong: a page for a browser, and JSON for a program, or for whoever asks the API."""
+    if not wants_page(scope) or is_api(scope):
+        return JSONResponse({"error": message}, status, headers=headers)
+    page = problem(status, message)
+    page.headers.update(headers or {})
+    return page
 
 
-def of_programs(scope: Scope) -> bool:
-    """Whether an address is the API's, which answers in JSON whoever asks."""
+def wants_page(scope: Scope) -> bool:
+    """Whether a browser asks for something to show, or sends a form."""
+    return "text/html" in Headers(scope=scope).get("accept", "")
+
+
+def is_api(scope: Scope) -> bool:
+    """Whether an address is the HTTP API's."""
     return scope["path"].startswith("/v1/")
 
 
 @cache
-def text(package: str, name: str) -> str:
+def installed_text(package: str, name: str) -> str:
     """A file that is installed with a package of ours."""
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
@@ -54,4 +68,4 @@ def _template() -> Any:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(text("sweep.service", "page.html.j2"))
+    return environment.from_string(installed_text("sweep.service", "page.html.j2"))

@@ -110,21 +110,33 @@ def test_a_browser_signs_in_and_its_cookie_does_not_tell_the_token(locked: httpx
     assert locked.get("/v1/queue").status_code == 401
 
 
-def test_a_form_sent_after_the_sign_in_has_ended_leads_to_it_and_a_program_is_told(
+def test_a_form_sent_after_signing_out_leads_to_the_sign_in_and_a_program_is_told(
     locked: httpx.Client,
 ) -> None:
     person = {"Accept": "text/html,*/*"}
+    locked.cookies.clear()
+    locked.post("/login", data={"token": SECRET})
+    assert locked.post("/cancel", data={"name": "x"}, headers=person).status_code == 404
+    locked.post("/logout")
     for path in ("/submit", "/cancel"):
         answer = locked.post(path, data={"name": "x"}, headers=person)
         assert (answer.status_code, answer.headers["location"]) == (303, "/login")
-    answer = locked.post("/v1/studies", json={}, headers=person)
-    assert "a token is needed" in error_of(answer, 401)
-    assert answer.headers["www-authenticate"] == "Bearer"
+    answer = locked.head(ODD_REPORT, headers=person)
+    assert answer.headers["location"] == "/login?next=/reports/%3Cb%3Esmall%20%26%20odd/"
+    for answer in (
+        locked.post("/v1/studies", json={}, headers=person),
+        locked.put("/api/studies/1/note", json={}, headers=person),
+    ):
+        assert answer.status_code == 401
+        assert "a token is needed" in answer.text
+        assert answer.headers["www-authenticate"] == "Bearer"
 
 
 def test_a_browser_is_refused_with_a_page(client: httpx.Client) -> None:
     person = {"Accept": "text/html,*/*"}
     elsewhere = {**person, "Origin": "http://evil.example"}
+    form = {**person, "Content-Type": "application/x-www-form-urlencoded"}
+    piece = [b"x" * 300_000] * 8
     for status, said, answer in [
         (403, "another site", client.post("/cancel", data={"name": "x"}, headers=elsewhere)),
         (
@@ -133,11 +145,16 @@ def test_a_browser_is_refused_with_a_page(client: httpx.Client) -> None:
             client.get("/", headers={**person, "Host": "x.example"}),
         ),
         (400, "name: Field required", client.post("/cancel", headers=person)),
+        (405, "Method Not Allowed", client.put("/", headers=person)),
         (413, "--max-upload", client.post("/submit", content=b"x" * 200_000, headers=person)),
+        (413, "--max-upload", client.post("/submit", content=iter(piece), headers=form)),
     ]:
         assert answer.status_code == status
         assert said in answer.text
-        assert "<h1>That cannot be done</h1>" in answer.text
+        title = "Not by this name" if status == 421 else "That cannot be done"
+        assert f"<h1>{title}</h1>" in answer.text
+        assert ("To the studies" in answer.text) == (status != 421)
+        assert answer.headers.get("allow") == ("GET" if status == 405 else None)
 
 
 @pytest.mark.parametrize(
