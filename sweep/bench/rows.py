@@ -90,7 +90,7 @@ class Result:
         goal = self.row.goal
         if goal is None:
             return None
-        return {"of": goal.of, goal.kind: goal.bound, "met": goal.met(self)}
+        return {"of": goal.of, "kind": goal.kind, "bound": goal.bound, "met": goal.met(self)}
 
 
 @dataclass(frozen=True)

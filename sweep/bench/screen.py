@@ -17,9 +17,10 @@ BUSY = 0.5
 
 
 MEASURED = (
-    "Every row is measured in rounds in which both sides take turns. The ratio is the median of "
-    f"the rounds’ own ratios, its spread their {100 * LOW:.0f} % to {100 * HIGH:.0f} % quantiles; "
-    "the values are the medians of each side."
+    "Rows are measured in rounds in which both sides take turns. A ratio is the median of the "
+    f"rounds’ own ratios, its spread their {100 * LOW:.0f} % to {100 * HIGH:.0f} % quantiles; "
+    "values are the medians of each side. What is extrapolated has a note that says so, and the "
+    "spread of the estimate; what is measured once has no spread."
 )
 """How the figures were taken."""
 
@@ -35,17 +36,16 @@ def screen(results: Sequence[Result], machine: dict[str, Any]) -> list[str]:
     if by_cpu and busy(machine):
         told = ", ".join(f"{r.row.name} {_ratio(r, r.cpu_ratio)}" for r in by_cpu)
         lines += wrap(
-            "The machine was busy with something else. By processor seconds, of which that changes "
-            "little and where a side that uses several cores pays for each, the ratios are: "
-            f"{told}.",
+            "The machine was busy with something else. By processor seconds, which that changes "
+            f"little, and which count every core that a side uses, the ratios are: {told}.",
             WIDTH,
         )
     return lines
 
 
-def busy(machine: dict[str, Any]) -> bool:
-    """Whether the machine did something else as the measurement began, as far as it says."""
-    return machine["load"] is not None and machine["load"] > BUSY * machine["cores"]
+def busy(machine: dict[str, Any]) -> bool | None:
+    """Whether the machine did something else as it began; None where the system does not say."""
+    return None if machine["load"] is None else machine["load"] > BUSY * machine["cores"]
 
 
 def names(rows: Sequence[Any]) -> Iterator[str]:

@@ -53,10 +53,18 @@ def test_json_is_one_document_with_machine_and_rows(made_up: list[Any]):
     assert by_name["jax-3x15-64"]["ratio"] is None
     for row in document["rows"]:
         assert {"name", "value", "unit", "peer_value", "ratio", "low", "high"} <= row.keys()
-    assert by_name["start-help"]["goal"] == {"of": "value", "most": 0.5, "met": False}
-    assert by_name["jax-3x15-64"]["goal"] == {"of": "ratio", "least": 2.0, "met": None}
-    assert document["busy"] in (True, False)
+    start, jax = (by_name[name]["goal"] for name in ("start-help", "jax-3x15-64"))
+    assert start == {"of": "value", "kind": "most", "bound": 0.5, "met": False}
+    assert jax == {"of": "ratio", "kind": "least", "bound": 2.0, "met": None}
     assert "the median of the rounds’ own ratios" in document["measured"]
+
+
+@pytest.mark.parametrize(("load", "busy"), [(0.0, False), (900.0, True), (None, None)])
+def test_the_document_says_whether_the_machine_was_busy(
+    made_up: list[Any], monkeypatch: pytest.MonkeyPatch, load: float | None, busy: bool | None
+):
+    monkeypatch.setattr(bench.machine, "_load", lambda: load)
+    assert json.loads(call("start-help", "--json").stdout)["busy"] is busy
 
 
 def test_rounds_are_as_many_as_are_asked_for(made_up: list[Any]):
