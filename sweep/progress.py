@@ -1,5 +1,6 @@
 """How far a study is while it goes on: what is counted, the pace, and what a person is told."""
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,7 +25,8 @@ SHOW_SECONDS = 0.1
 class Progress:
     """Where a study is. `runs_done` counts the replicates of all its trials, found or trained;
     `solved` those of them that solved the task; `best` is the most efficient trial by the first
-    objective. What follows is of the call at hand: `seconds_left` is None at first, and
+    objective. What follows is of the call at hand: `seconds_left` is None at first,
+    `epochs_trained` are those of all runs that the engine trains here, finished or not, and
     `ask_seconds` and `tell_seconds` are what the sampler took so far.
     """
 
@@ -40,13 +42,15 @@ class Progress:
     seconds: float
     seconds_left: float | None
     runs_trained: int = 0
+    epochs_trained: int = 0
     ask_seconds: float = 0.0
     tell_seconds: float = 0.0
 
 
 def described(progress: Progress) -> str:
     """How far the search is, in a line of less than 80 columns: trials, runs training, models a
-    second, the best so far, the time left; or what is done before anything trains."""
+    second, or the epochs trained where none has been finished of late, the best so far, the time
+    left; or what is done before anything trains."""
     if progress.stage == "done" or not (progress.runs_done or progress.runs_training):
         return progress.stage
     parts = [f"trials {progress.trials_done}/{progress.trials_total}"]
@@ -56,6 +60,8 @@ def described(progress: Progress) -> str:
         parts.append(f"{progress.runs_training} training")
     if progress.runs_per_second:
         parts.append(f"{number(progress.runs_per_second)} models/s")
+    elif progress.epochs_trained and progress.runs_training:
+        parts.append(f"{progress.epochs_trained:,} epochs so far")
     median = progress.best.summary.epochs_median if progress.best is not None else None
     if median is not None:
         parts.append(f"best {number(median)} epochs")
@@ -90,7 +96,8 @@ class Watch:
         self.shown = float("-inf")
         self.trials_total = total_trials(study)
         self.engine_since: float | None = None
-        self.trained = self.found = 0
+        self.trained = self.found = self.epochs = 0
+        self._training = threading.Lock()
         self.ask_seconds = self.tell_seconds = 0.0
         self._pace = Pace()
         self.reset()
@@ -107,6 +114,12 @@ class Watch:
         self.trials += 1
         if self.best is None or efficiency(result) < efficiency(self.best):
             self.best = result
+
+    def train(self, epochs: int) -> None:
+        """Counts epochs that were trained; may be called by any thread."""
+        with self._training:
+            self.epochs += epochs
+        self.stage = "training"
 
     def finish(self, results: Sequence[TrialResult]) -> None:
         """Shows a study that is at its end, with what it has in all."""
@@ -153,6 +166,7 @@ class Watch:
                 seconds=moment - self.started,
                 seconds_left=(total - self.runs) / rate if rate and enough else None,
                 runs_trained=self.trained,
+                epochs_trained=self.epochs,
                 ask_seconds=self.ask_seconds,
                 tell_seconds=self.tell_seconds,
             )

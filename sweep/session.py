@@ -343,16 +343,13 @@ class Engine:
                 self._watch.show()
             from sweep.engine import train
 
-            self._train = partial(train, on_training=self._training)
+            self._train = partial(train, on_epochs=self._watch.train)
             self._watch.enter("compiling")
         else:
             self._watch.enter("training")
         if self._watch.engine_since is None:
             self._watch.engine_since = time.monotonic()
         return self._train
-
-    def _training(self) -> None:
-        self._watch.stage = "training"
 
 
 def _prepare() -> None:

@@ -165,7 +165,9 @@ def test_progress_says_training_as_soon_as_the_first_program_trains(url: str) ->
     run_study(study(trials=2, epochs=2000, rate=1e-9), url, on_progress=seen.append)
     stages = [progress.stage for progress in seen]
     assert stages.index("compiling") < stages.index("training")
-    assert seen[stages.index("training")].runs_done == 0
+    first = seen[stages.index("training")]
+    assert first.runs_done == 0
+    assert 0 < first.epochs_trained < seen[-1].epochs_trained == 2 * 3 * 2000
 
 
 def started(directory: Path) -> "subprocess.Popen[str]":
@@ -199,7 +201,7 @@ def test_ctrl_c_keeps_the_finished_runs_and_the_same_command_goes_on(tmp_path: P
     (tmp_path / "long.toml").write_text(STUDY)
     url = f"sqlite:///{tmp_path / 'sweep.db'}"
     kept = 0
-    for presses in (1, 2):
+    for presses in (2, 1):
         process = started(tmp_path)
         try:
             while process.poll() is None and stored(url) == kept:

@@ -34,14 +34,14 @@ def train(
     memory: int = MEMORY,
     threads: int | None = None,
     hidden_progress: bool = False,
-    on_training: Callable[[], None] | None = None,
+    on_epochs: Callable[[int], None] = lambda epochs: None,
 ) -> Iterator[FinishedRun]:
     """Train runs on a task and yield each when it ends.
 
     `runs` is taken from as slots become free, in the caller's thread; an item None means that
     there is nothing to train just now: it is asked again after the next finished run was taken, or
-    after a moment. `on_training` is called once, in another thread, when the first program has
-    compiled and trains.
+    after a moment. `on_epochs` is called in other threads after every chunk with the epochs that it
+    trained, summed over its runs: for the first time when a program has compiled and trains.
     Every finished run has the series loss and accuracy, as `keras.Model.fit` reports them: means
     over the epoch's records, each batch measured before its update; with `hidden_progress` also
     those of `sweep.engine.hidden`, which takes longer. A run's curve depends on the
@@ -60,7 +60,7 @@ def train(
         memory=memory,
         threads=threads,
         hidden_progress=hidden_progress,
-        on_training=on_training,
+        on_epochs=on_epochs,
     ) as scheduler:
         yield from scheduler.train(iter(runs))
 

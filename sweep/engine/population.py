@@ -25,11 +25,15 @@ REMEMBERED = 32 * 1024**2
 
 
 class Population:
-    """The state of one program: its slots' weights, accumulators, runs and curves so far."""
+    """The state of one program: its slots' weights, accumulators, runs and curves so far.
+
+    `epochs` are those that it has trained, summed over its runs, those that have left included.
+    """
 
     def __init__(self, shape: Shape, task: Task, data: tuple[Any, ...]) -> None:
         self.shape = shape
         self.busy = False
+        self.epochs = 0
         self._task = task
         self._data = data
         self._runs: list[Run | None] = [None] * shape.slots
@@ -142,6 +146,7 @@ class Population:
             ended, length = _ending(piece, run)
             self._curves[slot].append(piece[:length])
             self._trained[slot] += length
+            self.epochs += length
             if ended is None and self._trained[slot] >= run.epochs:
                 ended = "censored"
             if ended is not None:

@@ -64,8 +64,8 @@ def fed(
 
 
 class Scheduler:
-    """Threads that train runs of one task. `on_training` is called by one of them when the first
-    chunk of epochs is trained.
+    """Threads that train runs of one task. They call `on_epochs` after every chunk with the epochs
+    that it trained, summed over its runs.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Scheduler:
         memory: int,
         threads: int | None = None,
         hidden_progress: bool = False,
-        on_training: Callable[[], None] | None = None,
+        on_epochs: Callable[[int], None] = lambda epochs: None,
     ) -> None:
         self._task = task
         self._chunk = chunk
@@ -84,13 +84,12 @@ class Scheduler:
         self._hidden_progress = hidden_progress
         self._threads = threads or cores()
         self._most_slots = MOST_SLOTS
-        self._on_training = on_training
+        self._on_epochs = on_epochs
         # A plain lock: an interruption may strike as one is taken, and `Condition` would keep it.
         self._lock = threading.Lock()
         self._change = threading.Condition(self._lock)
         self._waiting: dict[Shape, deque[Run]] = {}
         self._populations: list[Population] = []
-        self._begun = False
         self._feeding = False
         self._closed = False
         self._inside = 0
@@ -202,17 +201,16 @@ class Scheduler:
                         if line
                         else []
                     )
+                before = population.epochs
                 finished = population.advance(arrivals)
+                self._on_epochs(population.epochs - before)
                 with self._lock:
                     self._finished.extend(finished)
                     population.busy = False
-                    first, self._begun = not self._begun, True
                     _COMPILED.add(population.shape)
                     if population.free == population.shape.slots:
                         self._populations.remove(population)
                     self._change.notify_all()
-                if first and self._on_training is not None:
-                    self._on_training()
                 if finished:
                     self._news.put(None)
         except BaseException as error:  # a worker's error belongs to who reads the results

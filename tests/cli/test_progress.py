@@ -29,6 +29,13 @@ def test_a_line_fits_beside_the_bar_on_eighty_columns() -> None:
     assert len(text) + len(" · best 100 epochs") <= 90
 
 
+def test_while_none_is_finished_the_epochs_trained_are_a_sign_of_life() -> None:
+    slow = progress(
+        runs_done=0, trials_done=0, runs_per_second=0.0, seconds_left=None, epochs_trained=12_345
+    )
+    assert described(slow) == "trials 0/100000 · 1024 training · 12,345 epochs so far"
+
+
 def test_before_anything_trains_the_stage_alone_is_said() -> None:
     assert described(progress(stage="opening", runs_done=0, runs_training=0)) == "opening"
 

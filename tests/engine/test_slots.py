@@ -132,14 +132,16 @@ def test_a_source_that_waits_is_asked_again_without_a_finished_run(task: Task, a
     assert isinstance(error, Broken)
 
 
-def test_it_is_told_once_when_the_first_program_trains(task: Task, short: list[Run]) -> None:
-    told: list[str] = []
-    taken: list[FinishedRun] = []
-    for finished in train(short, task, on_training=lambda: told.append("trains")):
-        assert told == ["trains"]
-        taken.append(finished)
-    assert len(taken) == len(short)
-    assert told == ["trains"]
+def test_all_epochs_that_are_trained_are_told_and_none_twice(
+    task: Task, a_run: Make, short: list[Run]
+) -> None:
+    told: list[int] = []
+    epochs = 0
+    for finished in train([*short, a_run(8, epochs=12)], task, on_epochs=told.append):
+        epochs += finished.epochs
+        assert sum(told) >= epochs
+    assert sum(told) == epochs > 0
+    assert len(told) > 1
 
 
 def test_little_memory_trains_the_same_with_fewer_populations(
