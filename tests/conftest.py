@@ -6,6 +6,7 @@ Timing is no test's business here.
 import gc
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import uuid
@@ -49,11 +50,16 @@ os.environ.pop("UV_RUN_RECURSION_DEPTH", None)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# What a shell starts in the background ignores Ctrl-C, and so would every process that a test
+# starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that wait much, for processes, browsers and servers, take turns with those that compile
-    programs, which keeps more than a core busy. Quick files come last: so no process is left with
-    nothing to do for long while another is at its last file."""
+    programs, which keeps more than a core busy. Quick files come last, so that no process is left
+    with nothing to do for long while another is at its last file."""
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)

@@ -55,11 +55,11 @@ TRAININGS: dict[str, tuple[Target, int, bool, dict[str, Any]]] = {
     "sets, unequal, a loop": ("sets", 12, True, {"cell": "gru", "layers": 2}),
     "sets, unequal, written out": (
         *("sets", 3, True),
-        {"optimizer": "sgd", "learning_rate": 0.5},
+        {"layers": 2, "optimizer": "sgd", "learning_rate": 0.5},
     ),
     "sets, equal, written out": ("sets", 3, False, {"cell": "rnn", "optimizer": "rmsprop"}),
     "values, unequal, a loop": ("values", 12, True, {"cell": "rnn"}),
-    "values, unequal, written out": ("values", 3, True, {"cell": "rnn"}),
+    "values, unequal, written out": ("values", 3, True, {}),
     "values, equal, a loop": ("values", 12, False, {"cell": "gru"}),
 }
 
@@ -84,8 +84,9 @@ def test_the_engine_s_curve_is_keras_s(name):
 )
 def test_a_run_is_the_same_whoever_trains_beside_it(target, timesteps, unequal, cell):
     task = made_up(target, timesteps, unequal)
+    settings = {"cell": cell, "layers": 2 if target == "sets" else 1}
     runs = [
-        Run(Configuration(cell=cell, units=units, optimizer=optimizer), seed, 10, OUT_OF_REACH)
+        Run(Configuration(units=units, optimizer=optimizer, **settings), seed, 10, OUT_OF_REACH)
         for seed in range(2)
         for units, optimizer in [(3, "adam"), (16, "sgd"), (9, "rmsprop")]
     ]

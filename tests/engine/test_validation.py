@@ -37,7 +37,7 @@ CASES: dict[str, tuple[Task, dict[str, Any]]] = {
     ),
     "sets of unequal length": (
         make_task("embedded-reber", {"records": 50}),
-        {"cell": "rnn", "units": 6, "batch_size": 13, "learning_rate": 0.02},
+        {"units": 6, "batch_size": 13, "learning_rate": 0.02},
     ),
 }
 

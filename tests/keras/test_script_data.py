@@ -124,6 +124,7 @@ def test_a_script_stays_short_whatever_is_done_to_the_data(directory, file):
 def test_scripts_validate_and_read_what_lies_beside_them(directory, tmp_path):
     tables = [
         {"csv": "data.csv", "group": "who", "validation": 0.2, "standardise": True},
+        {"series": "series.parquet", "label": "temp", "window": 6, "validation": 0.25},
         {"npz": "data.npz", "validation": 0.25, "embed": True},
     ]
     run = Run(Configuration(cell="rnn", units=6, layers=1, learning_rate=0.02), 2, 6)

@@ -3,6 +3,7 @@
 Needs Debian's chromium, as `CHROMIUM` says or at its usual path.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def test_the_filter_keeps_rows_with_every_word(reader, result):
 
 @pytest.fixture(scope="module")
 def picker(open_report, path) -> Page:
-    """A page on which every test but the last leaves those chosen that were chosen before it."""
+    """A page whose tests leave those chosen that were chosen first, all but the last of them."""
     return open_report(path).page
 
 
@@ -324,16 +325,29 @@ def test_configurations_are_taken_away_as_plain_numbers(reader, result, tmp_path
                 assert pd.isna(there) if value is None else there == value
 
 
-def test_what_the_table_shows_is_taken_away_in_its_order(reader, tmp_path):
+@pytest.fixture
+def table(reader) -> Iterator[Page]:
+    """The page, whose table is shown whole and by rank before and after."""
     page = reader.page
+
+    def tidy() -> None:
+        page.fill("#filter", "")
+        if page.locator("#configurations th").first.get_attribute("aria-sort") != "ascending":
+            page.get_by_role("button", name="Rank").click()
+
+    tidy()
+    yield page
+    tidy()
+
+
+def test_what_the_table_shows_is_taken_away_in_its_order(table, tmp_path):
+    page = table
     page.fill("#filter", "layers>2")
     page.locator("#configurations").get_by_role("button", name="learning rate").click()
     found = taken(page, "configurations", tmp_path)
     assert found["layers"].min() > 2
     assert found["learning_rate"].is_monotonic_increasing
     assert [f"trial {number}" for number in found["trial"]] == names(page)
-    page.fill("#filter", "")
-    page.get_by_role("button", name="Rank").click()
 
 
 def test_shares_of_runs_and_importances_are_taken_away_with_their_numbers(reader, result, tmp_path):
