@@ -2,7 +2,6 @@
 
 import gc
 import io
-import os
 import sys
 
 INTERRUPTED = 130
@@ -16,6 +15,7 @@ def main() -> None:
     """Runs the command that `sys.argv` names, and exits with its status."""
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
     from sweep.cli import app
+    from sweep.cli.stopping import leave
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -26,11 +26,7 @@ def main() -> None:
     except SystemExit as ending:
         if ending.code != INTERRUPTED:
             raise
-        # What was finished is saved. A thread may be compiling still, which nothing can stop, and
-        # to leave in any other way would wait for it.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(INTERRUPTED)
+        leave(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,6 +25,7 @@ from sweep.cli.options import (
     command,
     setting,
 )
+from sweep.cli.stopping import leave
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -131,9 +131,7 @@ def worker(
     with ThreadPoolExecutor(1) as thread:
         thread.submit(working.work, once=once).result()
     if heard:
-        # A thread may be compiling still, which nothing can stop.
-        sys.stderr.flush()
-        os._exit(130 if heard[0] == signal.SIGINT else 0)
+        leave(130 if heard[0] == signal.SIGINT else 0)
     if working.failed and once:
         raise typer.Exit(1)
 

@@ -1,7 +1,9 @@
 """How commands that train stop when they are asked to."""
 
+import os
 import sys
 from contextlib import AbstractContextManager
+from typing import NoReturn
 
 GO_ON = "interrupted; the finished runs are kept, and the same command goes on from there"
 """What is said after an interruption."""
@@ -12,6 +14,17 @@ def interruptible() -> AbstractContextManager[None]:
     from sweep.session import interruptible_once
 
     return interruptible_once(_say_so)
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process at once, with all that it has said: a thread may be compiling still, which
+    nothing can stop, and to leave in any other way would wait for it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    runtime = sys.modules.get("sweep.engine.runtime")
+    if runtime is not None and hasattr(runtime, "let_speak"):
+        runtime.let_speak()
+    os._exit(status)
 
 
 def _say_so() -> None:

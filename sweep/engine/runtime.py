@@ -4,6 +4,7 @@ Whatever in the engine needs TensorFlow takes it from here, so that its settings
 first import.
 """
 
+import atexit
 import gc
 import hashlib
 import os
@@ -31,6 +32,9 @@ _LOGGED = re.compile(
     re.MULTILINE,
 )
 """Lines of the log of TensorFlow's libraries, as absl writes them; not those of fatal errors."""
+
+_led_away: list[tuple[int, threading.Thread]] = []
+"""Where standard error has led before, while it leads to a thread that passes on some of it."""
 
 _lock = threading.Lock()
 _tensorflow: Any = None
@@ -191,6 +195,24 @@ def _writable(directory: Path) -> bool:
     return os.access(directory, os.W_OK)
 
 
+def let_speak() -> None:
+    """Leads standard error back to the terminal, and waits until what was written is passed on.
+
+    A process that ends while TensorFlow is imported calls it after its last words, as Python does
+    where it ends in the usual way.
+    """
+    while _led_away:
+        with suppress(IndexError):  # another thread was quicker
+            terminal, sieve = _led_away.pop()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            # A process that was started meanwhile may hold the inlet, and goes on being heard.
+            sieve.join(1.0)
+
+
+atexit.register(let_speak)
+
+
 @contextmanager
 def _quiet():
     """Keep what TensorFlow's libraries log while they load from the terminal, and nothing else.
@@ -206,14 +228,13 @@ def _quiet():
     outlet, inlet = os.pipe()
     os.dup2(inlet, 2)
     os.close(inlet)
-    sieve = threading.Thread(target=_sieve, args=(outlet, terminal), daemon=True)
+    sieve = threading.Thread(target=_sieve, args=(outlet, os.dup(terminal)), daemon=True)
     sieve.start()
+    _led_away.append((terminal, sieve))
     try:
         yield
     finally:
-        os.dup2(terminal, 2)
-        # A process that was started meanwhile may hold the inlet, and goes on being heard.
-        sieve.join(1.0)
+        let_speak()
 
 
 def _sieve(outlet: int, terminal: int) -> None:

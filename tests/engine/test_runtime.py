@@ -65,6 +65,16 @@ def test_a_process_that_starts_while_tensorflow_loads_is_heard_later(
     assert heard == "later\n"
 
 
+@pytest.mark.parametrize("end", ["sys.exit(3)", "runtime.let_speak()\nos._exit(3)"])
+def test_a_process_that_ends_while_tensorflow_loads_has_its_last_words(end: str) -> None:
+    code = (
+        "import os, sys\nfrom sweep.engine import runtime\nruntime._quiet().__enter__()\n"
+        f"print('last words', file=sys.stderr)\n{end}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "last words\n")
+
+
 def test_many_programs_compile_and_train_without_a_word(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", TRAIN],
