@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, TypeGuard, cast
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, model_validator
 
@@ -49,6 +49,7 @@ __all__ = [
     "Search",
     "Study",
     "Training",
+    "about_csv",
     "asked_settings",
     "asked_study",
     "at_least",
@@ -286,7 +287,7 @@ def read_study(source: str | os.PathLike[str]) -> Study:
 
     Raises BadInput with a line for each error, naming file, key, value and what is allowed.
     """
-    if isinstance(source, str) and not _is_path(source):
+    if _is_name(source):
         shipped = _shipped()
         if source in shipped:
             return _read(Path(str(shipped[source])), source, source)
@@ -332,12 +333,18 @@ def asked_study(source: str | os.PathLike[str] | None, settings: Mapping[str, An
     """The study that a person asks for: a shipped one by name, or of a file by its path, with these
     settings under dotted keys. Without a source it is `DEFAULT_STUDY`.
 
-    A CSV (`task.csv`) takes the place of its task, and lends it its name where there is no source
-    and no `name`. Raises BadInput as `read_study` and `Study.changed` do.
+    A CSV (`task.csv`) takes the place of its task, and of the description of a shipped study, which
+    is about its task, and lends it its name where there is no source and no `name`. Raises BadInput
+    as `read_study` and `Study.changed` do.
     """
-    if source is not None or "task.csv" not in settings or "name" in settings:
-        return read_study(DEFAULT_STUDY if source is None else source).changed(settings)
+    given = DEFAULT_STUDY if source is None else source
+    if "task.csv" not in settings:
+        return read_study(given).changed(settings)
     csv = Path(settings["task.csv"])
+    if _is_name(given):
+        settings = {"description": about_csv(csv.name), **settings}
+    if source is not None or "name" in settings:
+        return read_study(given).changed(settings)
     if name_problems(csv.stem):
         if csv.is_dir():
             first_bytes(csv, 1)
@@ -345,7 +352,14 @@ def asked_study(source: str | os.PathLike[str] | None, settings: Mapping[str, An
             f"{csv}: its study would be called {quoted(csv.stem)}, which cannot be a name; "
             "give it another: --name NAME, or name=… in Python"
         )
-    return read_study(DEFAULT_STUDY).changed({**settings, "name": csv.stem})
+    return read_study(given).changed({**settings, "name": csv.stem})
+
+
+def about_csv(file: str) -> str:
+    """The description of a study of the records in a CSV that is called so."""
+    return (
+        f"Which model learns {file} in the fewest epochs, and how long does it sit at chance first?"
+    )
 
 
 def shipped_studies() -> list[tuple[str, str]]:
@@ -365,8 +379,11 @@ def name_problems(name: str) -> list[str]:
     return [wrong("name", name, due)]
 
 
-def _is_path(source: str) -> bool:
-    return "/" in source or "\\" in source or Path(source).suffix.lower() in (".toml", ".csv")
+def _is_name(source: str | os.PathLike[str]) -> TypeGuard[str]:
+    """Whether it names a shipped study, and no file."""
+    if not isinstance(source, str) or "/" in source or "\\" in source:
+        return False
+    return Path(source).suffix.lower() not in (".toml", ".csv")
 
 
 def _shipped() -> dict[str, Any]:

@@ -17,7 +17,7 @@ from storage.database import Database
 from storage.queue import Entry, State
 from storage.trials import find_study, no_study, study_lines
 from studies.errors import BadInput
-from studies.study import Study, read_study, shipped_studies
+from studies.study import Study, about_csv, read_study, shipped_studies
 from sweep.service.limits import (
     Limits,
     check_depth,
@@ -130,6 +130,8 @@ def take(db: Database, asked: Submission, limits: Limits) -> Entry:
         more = {"label": asked.label, "timesteps": asked.timesteps}
         task |= {key: value for key, value in more.items() if value is not None}
         document = {**document, "task": {**task, "csv": f"{UPLOADED}/{file}"}}
+        if asked.shipped is not None:
+            document["description"] = about_csv(file)
     try:
         study = Study.from_document(document, name)
         changes = {

@@ -16,6 +16,7 @@ from studies.study import (
     Search,
     Study,
     Training,
+    asked_study,
     read_study,
     shipped_studies,
 )
@@ -344,3 +345,14 @@ def test_reading_a_study_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_csv_takes_the_place_of_what_a_shipped_study_says_of_its_task(put, tmp_path):
+    (tmp_path / "my digits.csv").write_text("a,b,target\n1,2,0\n3,4,1\n")
+    csv = {"task.csv": str(tmp_path / "my digits.csv")}
+    for source in (None, "adam-or-sgd"):
+        study = asked_study(source, csv)
+        assert study.description.startswith("Which model learns my digits.csv in the fewest epochs")
+    assert asked_study(None, {**csv, "description": "my own"}).description == "my own"
+    own = put("description = 'of mine'\n[task]\nname = 'first-value'\n[training]\nunits = 3\n")
+    assert asked_study(own, csv).description == "of mine"
