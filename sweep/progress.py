@@ -12,7 +12,11 @@ from sweep.results import TrialResult, efficiency
 from sweep.sampling import total_trials
 
 ENOUGH_RUNS = 10
-"""Runs after which it can be said how long the others will take."""
+"""Runs after which it may be said how long the others will take."""
+
+ENOUGH_SECONDS = 60.0
+"""Seconds of training after which it is said, or else when half of the runs are done. A search that
+learns asks for quicker and quicker trials: what the first take says little of the others."""
 
 LATELY = 10.0
 """Seconds over which the pace of training is measured."""
@@ -143,6 +147,12 @@ class Watch:
             return lately
         return self.trained / (moment - self.engine_since) if moment > self.engine_since else 0.0
 
+    def _can_say(self, moment: float, total: int) -> bool:
+        """Whether the pace so far says how long the rest will take."""
+        if self.engine_since is None or self.trained < ENOUGH_RUNS:
+            return False
+        return moment - self.engine_since >= ENOUGH_SECONDS or 2 * self.runs >= total
+
     def show(self, now: bool = False) -> None:
         if self.on_progress is None:
             return
@@ -151,7 +161,8 @@ class Watch:
             return
         self.shown = moment
         total = self.trials_total * self.study.training.replicates
-        rate, enough = self._rate(moment), self.trained >= ENOUGH_RUNS
+        rate = self._rate(moment)
+        left = (total - self.runs) / rate if rate and self._can_say(moment, total) else None
         self.on_progress(
             Progress(
                 stage=self.stage,
@@ -164,7 +175,7 @@ class Watch:
                 best=self.best,
                 runs_per_second=rate,
                 seconds=moment - self.started,
-                seconds_left=(total - self.runs) / rate if rate and enough else None,
+                seconds_left=left,
                 runs_trained=self.trained,
                 epochs_trained=self.epochs,
                 ask_seconds=self.ask_seconds,

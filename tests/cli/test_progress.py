@@ -1,9 +1,13 @@
 """What is shown while a study runs."""
 
+from types import SimpleNamespace
+
 import pytest
 
+import sweep.progress
+from studies.study import read_study
 from sweep.cli.progress import EVERY, shown_progress
-from sweep.progress import Progress, described
+from sweep.progress import Progress, Watch, described
 
 
 def progress(seconds: float = 0.0, **changes: object) -> Progress:
@@ -34,6 +38,28 @@ def test_while_none_is_finished_the_epochs_trained_are_a_sign_of_life() -> None:
         runs_done=0, trials_done=0, runs_per_second=0.0, seconds_left=None, epochs_trained=12_345
     )
     assert described(slow) == "trials 0/100000 · 1024 training · 12,345 epochs so far"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "runs", "left"), [(30, 100, None), (30, 250, 30.0), (70, 100, 280.0), (70, 9, None)]
+)
+def test_the_time_left_is_said_when_half_is_done_or_a_minute_was_trained(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, runs: int, left: float | None
+) -> None:
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr(sweep.progress, "time", clock)
+    seen: list[Progress] = []
+    now = 0.0
+    watch = Watch(read_study("hello-lstm"), seen.append)
+    watch.engine_since = 0.0
+    now = seconds - 10.0
+    watch.trained = watch.runs = runs - runs * 10 // int(seconds)
+    watch.show(now=True)
+    now = float(seconds)
+    watch.trained = watch.runs = runs
+    watch.show(now=True)
+    said = seen[-1].seconds_left
+    assert said == (None if left is None else pytest.approx(left, rel=0.1))
 
 
 def test_before_anything_trains_the_stage_alone_is_said() -> None:
