@@ -181,7 +181,7 @@ def check_continues(stored: StoredStudy, study: Study, task: Task) -> None:
     same_data = facts == (stored.task.fingerprint, stored.task.classes)
     if not extends(old, study, same_data=same_data):
         different = differences(old, study, same_data=same_data)
-        lines = [f"  {key}: {was!r} there, {new!r} here" for key, was, new in different]
+        lines = [f"  {key}: {_told(was)} there, {_told(new)} here" for key, was, new in different]
         raise BadInput(
             f"the study {stored.name!r} exists and is another one:\n"
             + "\n".join(lines)
@@ -198,6 +198,10 @@ def check_continues(stored: StoredStudy, study: Study, task: Task) -> None:
             "its results are of the old data. For a study of the new data give another name: "
             "--name NAME"
         )
+
+
+def _told(value: Any) -> str:
+    return "not given" if value is None else repr(value)
 
 
 def _listed(classes: Sequence[str]) -> str:

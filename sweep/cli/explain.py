@@ -139,6 +139,8 @@ def _print(
     for one in repeated:
         out.print(_repeated_text(one))
     trained = f"{found.runs_trained} trained now" if found.runs_trained else "none trained now"
+    if found.runs_trained > found.runs:
+        trained += ", with those that chose the best learning rates"
     out.print(f"{found.runs} runs ({trained}) in {number(found.seconds)} s.")
     out.print(f"Storage: {found.storage}", soft_wrap=True)
     asked = [] if found.trial is None else [found.study, "--trial", str(found.trial)]

@@ -51,7 +51,7 @@ def section(story: Story) -> Section | None:
         "epochs."
     )
     if any(row.median is None for row in story.rows):
-        caption += " Grey lines have no median: most of their replicates never got there."
+        caption += " Dotted lines have no median: most of their replicates never got there."
     caption += (
         " On axes of few values lines are spread a little, to lie side by side; the data of the "
         "figure have the values themselves."

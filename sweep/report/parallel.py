@@ -40,7 +40,9 @@ def parallel(rows: Sequence[Row], names: Sequence[str], logs: Collection[str]) -
     heights = np.stack([places for places, _, _ in axes], axis=1)
     index = {id(row): i for i, row in enumerate(shown)}
 
-    def lines(name: str, some: Sequence[Row], colour: str, width: float) -> Figure:
+    def lines(
+        name: str, some: Sequence[Row], colour: str, width: float, dash: str = "solid"
+    ) -> Figure:
         at = [index[id(row)] for row in some]
         # A line ends with a point that is none, so that the next begins elsewhere.
         across = np.tile([*range(len(axes)), len(axes) - 1], len(at))
@@ -52,7 +54,7 @@ def parallel(rows: Sequence[Row], names: Sequence[str], logs: Collection[str]) -
             "name": name,
             "x": packed(across),
             "y": packed(down),
-            "line": {"width": width, "color": colour},
+            "line": {"width": width, "color": colour, "dash": dash},
             "opacity": 0.75 if len(shown) <= 150 else 0.5,
             "text": [hover(row) for row in some for _ in range(len(axes) + 1)],
             "hovertemplate": "%{text}<extra></extra>",
@@ -61,7 +63,8 @@ def parallel(rows: Sequence[Row], names: Sequence[str], logs: Collection[str]) -
     data: list[Figure] = []
     unsolved = [row for row in shown if row.median is None]
     if unsolved:
-        data.append(lines("no median", unsolved, QUIET[0], 0.9))
+        # One of the shades is nearly as grey.
+        data.append(lines("no median", unsolved, QUIET[0], 1.1, "2px,3px"))
     for name, some, colour in reversed(_shaded(timed)):
         data.append(lines(name, some, colour, 1.6))
     given = [row for row in shown if row.enqueued]

@@ -128,15 +128,22 @@ def _ties(rows: Sequence[Row], measure: Measure) -> str:
 def _front(rows: Sequence[Row], objectives: Sequence[str]) -> str:
     front = sum(row.front for row in rows)
     names = listed([words(name) for name in objectives])
-    extremes = [
-        f"{MEASURES[name].text(MEASURES[name].value(row))} {words(name)}: trial {row.number} "
-        f"({row.label})"
-        for name, row in ends(rows, objectives)
+    extremes = ends(rows, objectives)
+    amounts = [
+        f"{MEASURES[name].text(MEASURES[name].value(row))} {words(name)}" for name, row in extremes
     ]
+    best = extremes[0][1]
+    if all(row is best for _, row in extremes):
+        which = f"Best in each is trial {best.number} ({best.label}), with {listed(amounts)}"
+    else:
+        which = "Its ends: " + "; ".join(
+            f"{amount}: trial {row.number} ({row.label})"
+            for amount, (_, row) in zip(amounts, extremes, strict=True)
+        )
     return (
         f"{plural(front, 'configuration')} of {count(len(rows))} {'is' if front == 1 else 'are'} "
         f"on the Pareto front of {names}: no other that was solved is as good in every objective "
-        f"and better in one. Its ends: {'; '.join(extremes)}."
+        f"and better in one. {which}."
     )
 
 

@@ -109,11 +109,24 @@ def test_a_study_without_trials_has_no_answer_yet(make_result):
 
 def test_several_objectives_are_answered_with_the_front(make_result, make_study):
     study = make_study(search={"objective": ["epochs", "parameters"]})
-    result = make_result(20, study=study)
+    result = make_result(80, study=study)
     front = sum(row.front for row in ranked(result))
+    assert front > 1
     text = " ".join(answer(result, ["epochs", "parameters"]))
     assert f"{front} configuration" in text
     assert "Pareto front of epochs and parameters" in text
+    assert " Its ends: " in text
+
+
+def test_one_that_is_best_in_every_objective_is_named_once(make_result, make_study):
+    # Of one batch size the fewest epochs are the fewest updates.
+    study = make_study(search={"objective": ["epochs", "updates"]})
+    result = make_result(20, study=study)
+    best = ranked(result)[0].number
+    text = " ".join(answer(result, ["epochs", "updates"]))
+    assert f"Best in each is trial {best} (" in text
+    assert " epochs and " in text.partition("Best in each")[2]
+    assert "Its ends" not in text
 
 
 @pytest.mark.parametrize(
