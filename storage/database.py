@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -303,9 +304,24 @@ def _bring_up_to_date(database: Database, create: bool) -> None:
             f"{database.url} was made by a newer version of sweep (schema {version}, this version "
             f"knows {HEAD}); update sweep, or use another storage"
         )
+    if version is None:
+        database.read(partial(_check_names, shown=database.url))
     if database.engine.dialect.name == "sqlite":
         _turn_on_wal(database)
     database.write(_migrate)
+
+
+def _check_names(connection: Connection, shown: str) -> None:
+    """Raises BadInput where another program's table has the name of one of Optuna's."""
+    there = sa.inspect(connection)
+    for table, column in (("studies", "study_id"), ("trials", "trial_id")):
+        if there.has_table(table) and all(
+            one["name"] != column for one in there.get_columns(table)
+        ):
+            raise BadInput(
+                f"{shown} is another program's: it has a table {table} that is not Optuna's, and "
+                "Optuna's could not be beside it; use another storage"
+            )
 
 
 def _turn_on_wal(database: Database) -> None:

@@ -246,6 +246,17 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, cr
     assert file.read_text() == "t0,t1,t2,target\n" * 1000
 
 
+@pytest.mark.parametrize("table", ["studies", "trials"])
+def test_another_program_s_database_is_refused_and_left_alone(storage_url: str, table: str) -> None:
+    engine = sa.create_engine(storage_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE TABLE {table} (x integer)")
+    with pytest.raises(BadInput, match=f"it has a table {table} that is not Optuna's"):
+        open_database(storage_url)
+    assert sa.inspect(engine).get_table_names() == [table]
+    engine.dispose()
+
+
 def test_paths_that_cannot_hold_a_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "dir.db").mkdir()
     (tmp_path / "file").touch()
