@@ -43,7 +43,10 @@ def parse(url: str) -> URL:
     try:
         address = sa.make_url(url)
     except (ArgumentError, ValueError) as error:
-        raise BadInput(f"{url!r} is no storage: expected a URL such as {_EXAMPLES}") from error
+        raise BadInput(
+            f"{url!r} is no storage: expected a URL such as {_EXAMPLES}, or a SQLite file whose "
+            f"name ends in {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}"
+        ) from error
     name = {"postgres": "postgresql"}.get(address.drivername, address.drivername)
     dialect, _, driver = name.partition("+")
     if dialect not in _DRIVERS:

@@ -23,7 +23,7 @@ Storage = Annotated[
         "--storage",
         metavar="URL",
         envvar="SWEEP_STORAGE",
-        help="The database, as an SQLAlchemy URL.",
+        help="The database: an SQLAlchemy URL, or a SQLite file that ends in .db.",
     ),
 ]
 
