@@ -72,6 +72,7 @@ def test_trials_are_copied_while_others_train(url: str) -> None:
                     limit = time.monotonic() + 60
                     while time.monotonic() < limit and not (seen and seen[-1] > 10):
                         seen.append(len(copied(url)))
+                        time.sleep(0.2)
                 yield finished
 
     run(study(), url, Looking())

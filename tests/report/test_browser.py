@@ -471,8 +471,7 @@ def test_a_grid_draws_its_heat_map(open_report, grid, tmp_path):
     assert reader.complaints == []
 
 
-@pytest.mark.parametrize("outcome", ["censored", "diverged"])
-@pytest.mark.parametrize("trials", [1, 12])
+@pytest.mark.parametrize(("trials", "outcome"), [(1, "censored"), (12, "diverged")])
 def test_studies_without_a_solution_draw_their_figures(
     open_report, make_result, tmp_path, outcome, trials
 ):
