@@ -48,6 +48,23 @@ SILENCE = 10.0
 was suspended in its midst would keep others from the study for as long as it sleeps."""
 
 
+OPTUNAS = (
+    "studies",
+    "study_directions",
+    "study_user_attributes",
+    "study_system_attributes",
+    "trials",
+    "trial_user_attributes",
+    "trial_system_attributes",
+    "trial_params",
+    "trial_values",
+    "trial_intermediate_values",
+    "trial_heartbeats",
+    "version_info",
+    "alembic_version",
+)
+"""The tables that Optuna makes."""
+
 _hurried = threading.Event()
 
 
@@ -312,16 +329,19 @@ def _bring_up_to_date(database: Database, create: bool) -> None:
 
 
 def _check_names(connection: Connection, shown: str) -> None:
-    """Raises BadInput where another program's table has the name of one of Optuna's."""
+    """Raises BadInput where another program's tables have the names of Optuna's."""
     there = sa.inspect(connection)
-    for table, column in (("studies", "study_id"), ("trials", "trial_id")):
-        if there.has_table(table) and all(
-            one["name"] != column for one in there.get_columns(table)
-        ):
-            raise BadInput(
-                f"{shown} is another program's: it has a table {table} that is not Optuna's, and "
-                "Optuna's could not be beside it; use another storage"
-            )
+    taken = [name for name in OPTUNAS if there.has_table(name)]
+    if not taken:
+        return
+    versions = there.get_columns("version_info") if "version_info" in taken else []
+    optunas = any(column["name"] == "schema_version" for column in versions)
+    # Another process may have made ours and Optuna's since.
+    if not optunas and _version(connection) is None:
+        raise BadInput(
+            f"{shown} is another program's: it has a table {taken[0]}, and Optuna's table of that "
+            "name could not be beside it; use another storage"
+        )
 
 
 def _turn_on_wal(database: Database) -> None:

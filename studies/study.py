@@ -340,11 +340,9 @@ def asked_study(source: str | os.PathLike[str] | None, settings: Mapping[str, An
     given = DEFAULT_STUDY if source is None else source
     if "task.csv" not in settings:
         return read_study(given).changed(settings)
-    csv = Path(settings["task.csv"])
-    if _is_name(given):
-        settings = {"description": about_csv(csv.name), **settings}
     if source is not None or "name" in settings:
-        return read_study(given).changed(settings)
+        return _with_csv(given, settings)
+    csv = Path(settings["task.csv"])
     if name_problems(csv.stem):
         if csv.is_dir():
             first_bytes(csv, 1)
@@ -352,14 +350,19 @@ def asked_study(source: str | os.PathLike[str] | None, settings: Mapping[str, An
             f"{csv}: its study would be called {quoted(csv.stem)}, which cannot be a name; "
             "give it another: --name NAME, or name=… in Python"
         )
-    return read_study(given).changed({**settings, "name": csv.stem})
+    return _with_csv(given, {**settings, "name": csv.stem})
+
+
+def _with_csv(source: str | os.PathLike[str], settings: Mapping[str, Any]) -> Study:
+    study = read_study(source).changed(settings)
+    if not _is_name(source) or "description" in settings or not isinstance(study.task, CsvTask):
+        return study
+    return study.changed({"description": about_csv(Path(study.task.csv).name)})
 
 
 def about_csv(file: str) -> str:
     """The description of a study of the records in a CSV that is called so."""
-    return (
-        f"Which model learns {file} in the fewest epochs, and how long does it sit at chance first?"
-    )
+    return f"Which model learns {file} most efficiently, and how long does it sit at chance first?"
 
 
 def shipped_studies() -> list[tuple[str, str]]:

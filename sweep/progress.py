@@ -15,8 +15,9 @@ ENOUGH_RUNS = 10
 """Runs after which it may be said how long the others will take."""
 
 ENOUGH_SECONDS = 60.0
-"""Seconds of training after which it is said, or else when half of the runs are done. A search that
-learns asks for quicker and quicker trials: what the first take says little of the others."""
+"""Seconds since the engine began after which it is said, or else when half of the runs are done. A
+search that learns asks for quicker and quicker trials: what the first take says little of the rest.
+"""
 
 LATELY = 10.0
 """Seconds over which the pace of training is measured."""
@@ -101,7 +102,7 @@ class Watch:
         self.trials_total = total_trials(study)
         self.engine_since: float | None = None
         self.trained = self.found = self.epochs = 0
-        self._training = threading.Lock()
+        self._counting = threading.Lock()
         self.ask_seconds = self.tell_seconds = 0.0
         self._pace = Pace()
         self.reset()
@@ -119,11 +120,13 @@ class Watch:
         if self.best is None or efficiency(result) < efficiency(self.best):
             self.best = result
 
-    def train(self, epochs: int) -> None:
+    def count_epochs(self, epochs: int) -> None:
         """Counts epochs that were trained; may be called by any thread."""
-        with self._training:
+        with self._counting:
             self.epochs += epochs
-        self.stage = "training"
+            # A thread that an interruption left behind may come when all else is over.
+            if self.stage == "compiling":
+                self.stage = "training"
 
     def finish(self, results: Sequence[TrialResult]) -> None:
         """Shows a study that is at its end, with what it has in all."""

@@ -343,7 +343,7 @@ class Engine:
                 self._watch.show()
             from sweep.engine import train
 
-            self._train = partial(train, on_epochs=self._watch.train)
+            self._train = partial(train, on_epochs=self._watch.count_epochs)
             self._watch.enter("compiling")
         else:
             self._watch.enter("training")

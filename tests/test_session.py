@@ -162,12 +162,12 @@ def test_an_interruption_is_told_before_it_interrupts() -> None:
 
 def test_progress_says_training_as_soon_as_the_first_program_trains(url: str) -> None:
     seen: list[Progress] = []
-    run_study(study(trials=2, epochs=500, rate=1e-9), url, on_progress=seen.append)
+    run_study(study(trials=2, epochs=2000, rate=1e-9), url, on_progress=seen.append)
     stages = [progress.stage for progress in seen]
     assert stages.index("compiling") < stages.index("training")
     first = seen[stages.index("training")]
     assert first.runs_done == 0
-    assert 0 < first.epochs_trained < seen[-1].epochs_trained == 2 * 3 * 500
+    assert 0 < first.epochs_trained < seen[-1].epochs_trained == 2 * 3 * 2000
 
 
 def started(directory: Path) -> "subprocess.Popen[str]":

@@ -89,7 +89,8 @@ def print_ranking(out: Console, rows: Sequence[Row], goals: Sequence[str] = ()) 
     out.print()
     if len(shown) < len(rows):
         out.print(f"{len(rows) - len(shown)} more configurations are not shown.")
-    if goals and any(row.par2 == shown[0].par2 for row in shown[1:]):
+    first, *others = shown
+    if [*goals] == ["epochs"] and first.solved and any(r.par2 == first.par2 for r in others):
         out.print(f"Places go {ranked_by(goals)}, among equals by the number of parameters.")
     if any(row.enqueued for row in shown):
         out.print("* given to be tried first")

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import NoReturn
 
 GO_ON = "interrupted; the finished runs are kept, and the same command goes on from there"
@@ -19,8 +19,9 @@ def interruptible() -> AbstractContextManager[None]:
 def leave(status: int) -> NoReturn:
     """Ends the process at once, with all that it has said: a thread may be compiling still, which
     nothing can stop, and to leave in any other way would wait for it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # whoever read it may have gone
+            stream.flush()
     runtime = sys.modules.get("sweep.engine.runtime")
     if runtime is not None and hasattr(runtime, "let_speak"):
         runtime.let_speak()

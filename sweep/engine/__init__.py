@@ -41,7 +41,8 @@ def train(
     `runs` is taken from as slots become free, in the caller's thread; an item None means that
     there is nothing to train just now: it is asked again after the next finished run was taken, or
     after a moment. `on_epochs` is called in other threads after every chunk with the epochs that it
-    trained, summed over its runs: for the first time when a program has compiled and trains.
+    trained, summed over its runs: for the first time when a program has compiled and trains. It
+    must not raise.
     Every finished run has the series loss and accuracy, as `keras.Model.fit` reports them: means
     over the epoch's records, each batch measured before its update; with `hidden_progress` also
     those of `sweep.engine.hidden`, which takes longer. A run's curve depends on the

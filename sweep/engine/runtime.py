@@ -36,6 +36,7 @@ _LOGGED = re.compile(
 _led_away: list[tuple[int, threading.Thread]] = []
 """Where standard error has led before, while it leads to a thread that passes on some of it."""
 
+_leading = threading.Lock()
 _lock = threading.Lock()
 _tensorflow: Any = None
 
@@ -201,13 +202,14 @@ def let_speak() -> None:
     A process that ends while TensorFlow is imported calls it after its last words, as Python does
     where it ends in the usual way.
     """
-    while _led_away:
-        with suppress(IndexError):  # another thread was quicker
-            terminal, sieve = _led_away.pop()
+    with _leading:
+        while _led_away:
+            terminal, sieve = _led_away[-1]
             os.dup2(terminal, 2)
             os.close(terminal)
             # A process that was started meanwhile may hold the inlet, and goes on being heard.
             sieve.join(1.0)
+            _led_away.pop()
 
 
 atexit.register(let_speak)
@@ -226,11 +228,12 @@ def _quiet():
         yield
         return
     outlet, inlet = os.pipe()
-    os.dup2(inlet, 2)
-    os.close(inlet)
     sieve = threading.Thread(target=_sieve, args=(outlet, os.dup(terminal)), daemon=True)
-    sieve.start()
-    _led_away.append((terminal, sieve))
+    with _leading:
+        sieve.start()
+        _led_away.append((terminal, sieve))
+        os.dup2(inlet, 2)
+        os.close(inlet)
     try:
         yield
     finally:

@@ -133,12 +133,16 @@ def _front(rows: Sequence[Row], objectives: Sequence[str]) -> str:
         f"{MEASURES[name].text(MEASURES[name].value(row))} {words(name)}" for name, row in extremes
     ]
     best = extremes[0][1]
-    if all(row is best for _, row in extremes):
-        which = f"Best in each is trial {best.number} ({best.label}), with {listed(amounts)}"
-    else:
+    if not all(row is best for _, row in extremes):
         which = "Its ends: " + "; ".join(
             f"{amount}: trial {row.number} ({row.label})"
             for amount, (_, row) in zip(amounts, extremes, strict=True)
+        )
+    elif front == 1:
+        which = f"Best in each is trial {best.number} ({best.label}), with {listed(amounts)}"
+    else:
+        which = (
+            f"All of them have {listed(amounts)}; the first is trial {best.number} ({best.label})"
         )
     return (
         f"{plural(front, 'configuration')} of {count(len(rows))} {'is' if front == 1 else 'are'} "

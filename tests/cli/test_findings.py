@@ -23,7 +23,7 @@ from sweep.results import StudyResult, TriedConfiguration, build_results
 TASK = TaskFacts("0" * 32, "task", 64, 3, 1, ("0", "1"), (32, 32))
 
 
-def result(ended: Ending, loss: list[float], replicates: int = 3) -> StudyResult:
+def result(ended: Ending, loss: list[float], replicates: int = 3, trials: int = 1) -> StudyResult:
     document = {
         "task": {"name": "first-value"},
         "training": {"units": 2, "epochs": len(loss), "replicates": replicates},
@@ -40,7 +40,7 @@ def result(ended: Ending, loss: list[float], replicates: int = 3) -> StudyResult
         name="name",
         study=study,
         task=TASK,
-        tried=[TriedConfiguration(0, {}, runs, False)],
+        tried=[TriedConfiguration(number, {}, runs, False) for number in range(trials)],
         created=now,
         updated=now,
         storage="sqlite:///sweep.db",
@@ -165,6 +165,18 @@ def test_of_one_objective_there_is_no_front(capsys: pytest.CaptureFixture[str]) 
     said = capsys.readouterr().out
     assert "params" in said
     assert "front" not in said
+
+
+@pytest.mark.parametrize(
+    ("ended", "trials", "said"), [("solved", 2, True), ("solved", 1, False), ("censored", 2, False)]
+)
+def test_where_the_first_have_equals_it_is_said_what_their_places_go_by(
+    capsys: pytest.CaptureFixture[str], ended: Ending, trials: int, said: bool
+) -> None:
+    found = result(ended, [0.5, 0.1], trials=trials)
+    print_ranking(console(), ranked(found), found.study.search.objectives)
+    by = "Places go by mean epochs (PAR2), among equals by the number of parameters."
+    assert (by in capsys.readouterr().out) == said
 
 
 def test_the_answer_is_in_paragraphs_that_fit_the_width(

@@ -65,10 +65,11 @@ def test_a_process_that_starts_while_tensorflow_loads_is_heard_later(
     assert heard == "later\n"
 
 
-@pytest.mark.parametrize("end", ["sys.exit(3)", "runtime.let_speak()\nos._exit(3)"])
+@pytest.mark.parametrize("end", ["sys.exit(3)", "leave(3)"])
 def test_a_process_that_ends_while_tensorflow_loads_has_its_last_words(end: str) -> None:
     code = (
-        "import os, sys\nfrom sweep.engine import runtime\nruntime._quiet().__enter__()\n"
+        "import sys\nfrom sweep.cli.stopping import leave\nfrom sweep.engine import runtime\n"
+        "runtime._quiet().__enter__()\n"
         f"print('last words', file=sys.stderr)\n{end}\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

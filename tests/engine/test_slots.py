@@ -141,7 +141,8 @@ def test_all_epochs_that_are_trained_are_told_and_none_twice(
         epochs += finished.epochs
         assert sum(told) >= epochs
     assert sum(told) == epochs > 0
-    assert len(told) > 1
+    # Three chunks for the longest of them.
+    assert len(told) >= 3
 
 
 def test_little_memory_trains_the_same_with_fewer_populations(

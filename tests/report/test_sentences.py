@@ -118,14 +118,23 @@ def test_several_objectives_are_answered_with_the_front(make_result, make_study)
     assert " Its ends: " in text
 
 
-def test_one_that_is_best_in_every_objective_is_named_once(make_result, make_study):
-    # Of one batch size the fewest epochs are the fewest updates.
-    study = make_study(search={"objective": ["epochs", "updates"]})
+@pytest.mark.parametrize(
+    ("objectives", "alone", "says"),
+    [
+        (["epochs", "parameters"], True, "Best in each is trial {} ("),
+        # Of one batch size the fewest epochs are the fewest updates.
+        (["epochs", "updates"], False, "; the first is trial {} ("),
+    ],
+)
+def test_what_is_best_in_every_objective_is_named_once(
+    make_result, make_study, objectives, alone, says
+):
+    study = make_study(search={"objective": objectives})
     result = make_result(20, study=study)
-    best = ranked(result)[0].number
-    text = " ".join(answer(result, ["epochs", "updates"]))
-    assert f"Best in each is trial {best} (" in text
-    assert " epochs and " in text.partition("Best in each")[2]
+    rows = ranked(result)
+    assert (sum(row.front for row in rows) == 1) == alone
+    text = " ".join(answer(result, objectives))
+    assert says.format(rows[0].number) in text
     assert "Its ends" not in text
 
 

@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import storage.database
-from storage.database import Database, StorageFailure, open_database
+from storage.database import OPTUNAS, Database, StorageFailure, open_database
 from storage.mirror import silent_optuna
 from storage.runs import find_runs, put_runs
 from storage.tables import HEAD, PREFIX, VERSION_TABLE, metadata
@@ -246,15 +246,21 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, cr
     assert file.read_text() == "t0,t1,t2,target\n" * 1000
 
 
-@pytest.mark.parametrize("table", ["studies", "trials"])
+@pytest.mark.parametrize("table", ["studies", "trial_params", "version_info", "alembic_version"])
 def test_another_program_s_database_is_refused_and_left_alone(storage_url: str, table: str) -> None:
     engine = sa.create_engine(storage_url)
     with engine.begin() as connection:
-        connection.exec_driver_sql(f"CREATE TABLE {table} (x integer)")
-    with pytest.raises(BadInput, match=f"it has a table {table} that is not Optuna's"):
+        connection.exec_driver_sql(f"CREATE TABLE {table} (study_id integer, x integer)")
+    with pytest.raises(BadInput, match=f"another program's: it has a table {table}, "):
         open_database(storage_url)
     assert sa.inspect(engine).get_table_names() == [table]
     engine.dispose()
+
+
+def test_the_tables_that_optuna_makes_are_known(database: Database) -> None:
+    database.optuna_storage()
+    names = set(sa.inspect(database.engine).get_table_names())
+    assert {name for name in names if not name.startswith(PREFIX)} == set(OPTUNAS)
 
 
 def test_paths_that_cannot_hold_a_file_are_refused(tmp_path: Path) -> None:

@@ -352,7 +352,7 @@ def test_a_csv_takes_the_place_of_what_a_shipped_study_says_of_its_task(put, tmp
     csv = {"task.csv": str(tmp_path / "my digits.csv")}
     for source in (None, "adam-or-sgd"):
         study = asked_study(source, csv)
-        assert study.description.startswith("Which model learns my digits.csv in the fewest epochs")
+        assert study.description.startswith("Which model learns my digits.csv most efficiently")
     assert asked_study(None, {**csv, "description": "my own"}).description == "my own"
     own = put("description = 'of mine'\n[task]\nname = 'first-value'\n[training]\nunits = 3\n")
     assert asked_study(own, csv).description == "of mine"
