@@ -338,11 +338,16 @@ def asked_study(source: str | os.PathLike[str] | None, settings: Mapping[str, An
     as `read_study` and `Study.changed` do.
     """
     given = DEFAULT_STUDY if source is None else source
-    if "task.csv" not in settings:
-        return read_study(given).changed(settings)
-    if source is not None or "name" in settings:
-        return _with_csv(given, settings)
-    csv = Path(settings["task.csv"])
+    if source is None and "task.csv" in settings and "name" not in settings:
+        settings = {**settings, "name": _name_after(Path(settings["task.csv"]))}
+    study = read_study(given).changed(settings)
+    # No shipped study is about a CSV.
+    if isinstance(study.task, CsvTask) and _is_name(given) and "description" not in settings:
+        return study.changed({"description": about_csv(Path(study.task.csv).name)})
+    return study
+
+
+def _name_after(csv: Path) -> str:
     if name_problems(csv.stem):
         if csv.is_dir():
             first_bytes(csv, 1)
@@ -350,14 +355,7 @@ def asked_study(source: str | os.PathLike[str] | None, settings: Mapping[str, An
             f"{csv}: its study would be called {quoted(csv.stem)}, which cannot be a name; "
             "give it another: --name NAME, or name=… in Python"
         )
-    return _with_csv(given, {**settings, "name": csv.stem})
-
-
-def _with_csv(source: str | os.PathLike[str], settings: Mapping[str, Any]) -> Study:
-    study = read_study(source).changed(settings)
-    if not _is_name(source) or "description" in settings or not isinstance(study.task, CsvTask):
-        return study
-    return study.changed({"description": about_csv(Path(study.task.csv).name)})
+    return csv.stem
 
 
 def about_csv(file: str) -> str:

@@ -232,7 +232,7 @@ class TestCoverage:
         random = np.random.default_rng([pairs, budget])
         many = [np.minimum(np.ceil(t), budget) for t in drawn(random, 1, 1_000_000, sigma, 1.5)]
         truth = many[1].mean() / many[0].mean()
-        covered, cases = 0, 250
+        covered, cases = 0, 500
         for a, b in zip(*drawn(random, cases, pairs, sigma, 1.5), strict=True):
             found = compare_pairs(
                 all_at(np.ceil(a), budget), all_at(np.ceil(b), budget), budget
@@ -240,13 +240,13 @@ class TestCoverage:
             assert found.low is not None
             assert found.high is not None
             covered += found.low <= truth <= found.high
-        # 250 cases of 95 % spread by 1.4 %.
-        assert 0.91 < covered / cases < 0.99
+        # 500 cases of 95 % spread by 1 %.
+        assert 0.92 < covered / cases < 0.985
 
     @pytest.mark.parametrize(("pairs", "sigma", "budget"), [(10, 0.3, 100), (31, 0.8, 60)])
     def test_of_the_ratio_of_medians_is_at_least_what_it_says(self, pairs, sigma, budget):
         random = np.random.default_rng([pairs, budget])
-        covered, cases = 0, 150
+        covered, cases = 0, 300
         for a, b in zip(*drawn(random, cases, pairs, sigma, 1.5), strict=True):
             found = compare_pairs(all_at(a, budget), all_at(b, budget), budget).ratio
             low = -math.inf if found.low is None else found.low
@@ -258,6 +258,6 @@ class TestCoverage:
         random = np.random.default_rng(9)
         found = [
             compare_pairs(all_at(np.ceil(a), 40), all_at(np.ceil(b), 40), 40).p_value < 0.05
-            for a, b in zip(*drawn(random, 300, 20, 0.5, 1.0), strict=True)
+            for a, b in zip(*drawn(random, 600, 20, 0.5, 1.0), strict=True)
         ]
-        assert np.mean(found) < 0.075
+        assert np.mean(found) < 0.07
